@@ -1,0 +1,1 @@
+"""The command registry: declarations (syntax), keys (keyspec), commands (command) and their documentation (docs)."""

@@ -1,0 +1,127 @@
+# cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False
+"""The command table in C memory: what a worker needs to know of a command without touching a Python object.
+
+Idea: `publish(commands)` copies each registered command's name, arity, flags and gates into one array, and its name into
+an open-addressed hash table. Looking a name up folds its case on the way, eight bytes at a time.
+Owner: built once before threads start; afterwards names, arities and ids never change, so all threads read it freely.
+The counters in an entry belong to the executor. Limits: 512 commands and subcommands, names of up to 39 bytes.
+"""
+from cpython.ref cimport PyObject
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    BUCKETS = 2048   # a power of two, four times the commands
+
+cdef CommandEntry entries[COMMANDS_MAX]
+cdef CommandEntry *buckets[BUCKETS]
+cdef int entries_length = 0
+
+NATIVES = {
+    b"get": NATIVE_GET, b"strlen": NATIVE_STRLEN, b"exists": NATIVE_EXISTS, b"ttl": NATIVE_TTL, b"pttl": NATIVE_PTTL,
+    b"ping": NATIVE_PING, b"set": NATIVE_SET, b"incr": NATIVE_INCR, b"decr": NATIVE_DECR, b"incrby": NATIVE_INCRBY,
+    b"decrby": NATIVE_DECRBY,
+}
+
+
+cdef inline uint64_t load_folded(const char *name, size_t length) noexcept nogil:
+    """Up to eight bytes with the case bit set: equal for names that differ in case only."""
+    cdef uint64_t word = 0
+    memcpy(&word, name, length if length < 8 else 8)
+    return word | 0x2020202020202020ULL
+
+
+cdef inline uint32_t bucket_of(const char *name, size_t length) noexcept nogil:
+    cdef uint64_t mixed = load_folded(name, length)
+    if length > 8:
+        mixed ^= load_folded(name + length - 8, 8) * 0x9E3779B97F4A7C15ULL
+    mixed = (mixed + length) * 0xFF51AFD7ED558CCDULL
+    return <uint32_t> (mixed >> 40) & (BUCKETS - 1)
+
+
+cdef inline bint is_same_name(const CommandEntry *entry, const char *name, size_t length) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    if entry.name_length != length:
+        return False
+    for i in range(length):
+        c = name[i]
+        if c >= 65 and c <= 90:
+            c += 32
+        if c != entry.name[i]:
+            return False
+    return True
+
+
+cdef CommandEntry *command_lookup(const char *name, size_t length) noexcept nogil:
+    """The entry of a command by its name in any case; NULL when there is none."""
+    cdef uint32_t i
+    if length == 0 or length >= COMMAND_NAME_SIZE:
+        return NULL
+    i = bucket_of(name, length)
+    while buckets[i] != NULL:
+        if is_same_name(buckets[i], name, length):
+            return buckets[i]
+        i = (i + 1) & (BUCKETS - 1)
+    return NULL
+
+
+cdef CommandEntry *command_at(int index) noexcept nogil:
+    """The entry with this id."""
+    return &entries[index]
+
+
+cdef int command_count() noexcept nogil:
+    """How many entries there are; ids run from 0."""
+    return entries_length
+
+
+def publish(commands) -> None:
+    """Makes exactly these `(name, command, arity, flags, gated_by)` the table. Before threads start, and in tests.
+
+    Raises ValueError for a name that does not fit. The caller keeps every `command` alive.
+    """
+    global entries_length
+    cdef CommandEntry *entry
+    cdef uint32_t i
+    cdef bytes name
+    commands = list(commands)
+    if len(commands) > COMMANDS_MAX:
+        raise ValueError(f"more than {COMMANDS_MAX} commands")
+    memset(buckets, 0, sizeof(buckets))
+    memset(entries, 0, sizeof(entries))
+    entries_length = 0
+    for name, command, arity, flags, gated_by in commands:
+        if not 0 < len(name) < COMMAND_NAME_SIZE:
+            raise ValueError(f"command name {name!r} does not fit")
+        entry = &entries[entries_length]
+        entry.id = <uint16_t> entries_length
+        entries_length += 1
+        memcpy(entry.name, <const char *> name, len(name))
+        entry.name_length = <uint8_t> len(name)
+        entry.arity = arity
+        entry.flags = flags
+        entry.gated_by = gated_by
+        entry.native = NATIVES.get(name, 0)
+        entry.command = <PyObject *> command
+        i = bucket_of(entry.name, entry.name_length)
+        while buckets[i] != NULL:
+            i = (i + 1) & (BUCKETS - 1)
+        buckets[i] = entry
+
+
+def statistics() -> dict[bytes, tuple[int, int, int, int]]:
+    """Calls, microseconds, rejected and failed calls by command name, as the executor counted them."""
+    cdef int i
+    return {
+        entries[i].name[:entries[i].name_length]:
+            (entries[i].calls, entries[i].microseconds, entries[i].rejected, entries[i].failed)
+        for i in range(entries_length)
+    }
+
+
+def reset_statistics() -> None:
+    """Sets every counter to zero. Executor only."""
+    cdef int i
+    for i in range(entries_length):
+        entries[i].calls = entries[i].microseconds = entries[i].rejected = entries[i].failed = 0
