@@ -39,9 +39,10 @@ class KeyspaceContext(FakeContext):
         super().__init__(now=NOW)
         self.server.keyspace = Keyspace(databases)
         self.server.config = SimpleNamespace(
-            proto_max_bulk_len=1 << 20, maxmemory=0, maxmemory_policy="noeviction", lazyfree_lazy_user_flush=False
+            proto_max_bulk_len=0, maxmemory=0, maxmemory_policy="noeviction", lazyfree_lazy_user_flush=False
         )
         self.server.keyspace.now = NOW
+        self.limit_strings(1 << 20)
         self.watches = RecordingWatches()
         self.dirty = 0
         self.log: list[tuple[bytes, bytes, int]] = []
@@ -49,6 +50,10 @@ class KeyspaceContext(FakeContext):
 
     def select(self, index: int) -> None:
         self.db = self.server.keyspace[index]
+
+    def limit_strings(self, length: int) -> None:
+        """Sets proto-max-bulk-len."""
+        self.server.config.proto_max_bulk_len = self.server.keyspace.proto_max_bulk_len = length
 
     def later(self, milliseconds: int) -> None:
         self.now += milliseconds

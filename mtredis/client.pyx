@@ -1,0 +1,418 @@
+# cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False
+"""A client's session as command handlers see it, and how the executor reaches a client at any time.
+
+Idea: a connection lives in C memory that workers and the executor hand to each other (`client.pxd` says who owns which
+field). A Python `Client` is made only when a handler first asks for it, so ten thousand connections that GET and SET
+cost no Python objects at all.
+
+Owner: the executor thread, for everything in this module. Invariant: `Client.connection` is NULL from the moment on
+that the executor has learned of the close, so a stale reference in somebody's list does no harm.
+"""
+import socket
+import time
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy
+from mtredis.lib.atomics cimport add_u64, load_u64
+from mtredis.lib.buffer cimport buffer_append
+from mtredis.lib.mailbox cimport mailbox_post
+from mtredis.protocol.parser cimport Argument, Query, Request
+from mtredis.registry.table cimport command_at
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    time_t c_time "time"(time_t *result)
+
+
+cdef class SharedSettings:
+    """What every thread must know of the configuration, as one struct of words. The executor writes, all read."""
+
+    def __cinit__(self):
+        self.values.max_bulk = 512 << 20
+        self.values.query_limit = 1 << 30
+        self.values.max_clients = 10000
+        self.values.keepalive = 300
+
+    def set_limits(self, *, int64_t max_bulk, int64_t query_limit, int64_t idle_timeout, int64_t max_clients,
+                   int keepalive, bint password_set, bint protected) -> None:
+        """Takes over the values of the parameters with these meanings (bytes, seconds)."""
+        self.values.max_bulk = max_bulk
+        self.values.query_limit = query_limit
+        self.values.idle_timeout = idle_timeout
+        self.values.max_clients = max_clients
+        self.values.keepalive = keepalive
+        self.values.password_set = password_set
+        self.values.protected = protected
+
+    def set_output_limit(self, int output_class, int64_t hard, int64_t soft, int64_t soft_seconds) -> None:
+        """client-output-buffer-limit of one class: 0 normal, 1 replica, 2 pubsub; bytes and seconds, 0: none."""
+        self.values.output_limits[output_class] = OutputLimit(hard, soft, soft_seconds)
+
+    def set_gate(self, uint32_t gate, bint in_force) -> None:
+        """Raises or lowers one of the global gates."""
+        if in_force:
+            self.values.gates |= gate
+        else:
+            self.values.gates &= ~gate
+
+    def is_gate(self, uint32_t gate) -> bool:
+        """Whether one of these gates is in force."""
+        return (self.values.gates & gate) != 0
+
+    def statistics(self) -> dict[str, int]:
+        """Connections: now, accepted, rejected, closed for a limit."""
+        return {
+            "connected": self.values.connected,
+            "accepted": self.values.accepted,
+            "rejected": self.values.rejected,
+            "output_limit_closed": load_u64(&self.values.limit_closed),
+            "query_limit_closed": load_u64(&self.values.query_closed),
+        }
+
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.values.accepted = self.values.rejected = 0
+        self.values.limit_closed = self.values.query_closed = 0
+
+
+cdef inline size_t output_memory(Connection *connection) noexcept nogil:
+    """Bytes of replies that wait for the client, wherever they are."""
+    return connection.out.length - connection.sent + <size_t> load_u64(&connection.pending_output)
+
+
+cdef bint is_over_output_limit(Connection *connection) noexcept nogil:
+    """Whether the client's backlog is over its class's hard limit, or has been over the soft one for too long."""
+    cdef OutputLimit *limit = &connection.loop.settings.output_limits[connection.output_class]
+    cdef int64_t used
+    if limit.hard == 0 and limit.soft == 0:
+        return False
+    used = <int64_t> output_memory(connection)
+    if limit.hard and used >= limit.hard:
+        return True
+    if limit.soft == 0 or used < limit.soft:
+        connection.soft_limit_since = 0
+        return False
+    if connection.soft_limit_since == 0:
+        connection.soft_limit_since = c_time(NULL) * 1000
+        return False
+    return c_time(NULL) * 1000 - connection.soft_limit_since > limit.soft_seconds * 1000
+
+
+cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil:
+    """Sends encoded bytes to a client behind all that it has been sent so far; 0, or -1 when memory is out.
+
+    A client that is over its output limit is closed instead. Executor only.
+    """
+    cdef Letter *letter
+    if connection.fd < 0 or connection.killed:
+        return 0
+    if is_driven_by_executor(connection.loop):
+        if buffer_append(&connection.out, data, length) < 0:
+            return -1
+        loop_queue_flush(connection.loop, connection)
+    elif connection.held:
+        if buffer_append(&connection.out, data, length) < 0:
+            return -1
+    else:
+        letter = <Letter *> malloc(sizeof(Letter) + length)
+        if letter == NULL:
+            return -1
+        letter.kind = LETTER_OUTPUT
+        letter.connection = connection
+        letter.length = length
+        memcpy(<char *> letter + sizeof(Letter), data, length)
+        add_u64(&connection.pending_output, length)
+        mailbox_post(&connection.loop.mailbox, &letter.mail)
+    if is_over_output_limit(connection):
+        add_u64(&connection.loop.settings.limit_closed, 1)
+        connection_kill(connection)
+    return 0
+
+
+cdef void connection_kill(Connection *connection) noexcept nogil:
+    """Has the connection closed without sending what is still queued. Executor only."""
+    cdef Letter *letter
+    if connection.killed or connection.fd < 0:
+        return
+    connection.killed = True
+    if is_driven_by_executor(connection.loop):
+        loop_queue_flush(connection.loop, connection)
+    elif not connection.held:
+        letter = <Letter *> malloc(sizeof(Letter))
+        if letter != NULL:   # else the loop's walk over its connections finds the mark
+            letter.kind = LETTER_KILL
+            letter.connection = connection
+            letter.length = 0
+            mailbox_post(&connection.loop.mailbox, &letter.mail)
+
+
+cdef bytes format_address(Address *address, bytes path):
+    """`ip:port`, `[ip6]:port`, or `path:0` for a Unix socket."""
+    if address.family == socket.AF_INET:
+        return f"{socket.inet_ntop(socket.AF_INET, address.bytes[:4])}:{address.port}".encode()
+    if address.family == socket.AF_INET6:
+        return f"[{socket.inet_ntop(socket.AF_INET6, address.bytes[:16])}]:{address.port}".encode()
+    return path + b":0"
+
+
+cdef class Client:
+    """A connected client's session. Owner: the executor.
+
+    Plain state is held in Python attributes; whatever workers must know is a property over the connection.
+    """
+
+    def __cinit__(self):
+        self.connection = NULL
+        self.name = self.lib_name = self.lib_ver = b""
+        self.user = b"default"
+        self.watched = None
+        self.blocked = None
+        self.monitor = False
+        self._transaction = self._subscriptions = None
+        self._reply_mode = "on"
+
+    cdef inline void set_gate(self, uint32_t gate, bint in_force) noexcept:
+        if self.connection != NULL:
+            if in_force:
+                self.connection.gates |= gate
+            else:
+                self.connection.gates &= ~gate
+
+    cdef void update_subscribed_gate(self):
+        self.set_gate(GATE_SUBSCRIBED, self._subscriptions is not None and self.resp == 2)
+
+    def __repr__(self):
+        return f"<Client {self.id} {self.address}>"
+
+    @property
+    def is_connected(self) -> bool:
+        """False once the socket is closed."""
+        return self.connection != NULL and self.connection.fd >= 0
+
+    @property
+    def db_index(self) -> int:
+        """The selected database."""
+        return self.connection.db if self.connection != NULL else 0
+
+    @db_index.setter
+    def db_index(self, int index):
+        if self.connection != NULL:
+            self.connection.db = index
+
+    @property
+    def resp(self) -> int:
+        """The protocol version, 2 or 3."""
+        return self.connection.resp if self.connection != NULL else 2
+
+    @resp.setter
+    def resp(self, int version):
+        if self.connection != NULL:
+            self.connection.resp = version
+            self.update_subscribed_gate()
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the client may run commands at all."""
+        return self.connection == NULL or not self.connection.gates & GATE_UNAUTHENTICATED
+
+    @authenticated.setter
+    def authenticated(self, bint value):
+        self.set_gate(GATE_UNAUTHENTICATED, not value)
+
+    @property
+    def transaction(self):
+        """The open MULTI's `Transaction`, or None."""
+        return self._transaction
+
+    @transaction.setter
+    def transaction(self, value):
+        self._transaction = value
+        self.set_gate(GATE_MULTI, value is not None)
+
+    @property
+    def subscriptions(self):
+        """What the client is subscribed to (`executor.pubsub`), or None for nothing."""
+        return self._subscriptions
+
+    @subscriptions.setter
+    def subscriptions(self, value):
+        self._subscriptions = value
+        if self.connection != NULL:
+            self.connection.output_class = CLASS_PUBSUB if value is not None else CLASS_NORMAL
+            self.update_subscribed_gate()
+
+    @property
+    def kind(self) -> str:
+        """The class for output limits and CLIENT KILL TYPE: "normal" or "pubsub"."""
+        return "pubsub" if self._subscriptions is not None else "normal"
+
+    @property
+    def reply_mode(self) -> str:
+        """CLIENT REPLY: "on", "off", "skip" (the next reply) or "skipping" (the current one)."""
+        return self._reply_mode
+
+    @reply_mode.setter
+    def reply_mode(self, str mode):
+        self._reply_mode = mode
+        self.set_gate(GATE_MUTED, mode != "on")
+
+    @property
+    def no_touch(self) -> bool:
+        """CLIENT NO-TOUCH: reads leave the keys' access clocks alone."""
+        return self._no_touch
+
+    @no_touch.setter
+    def no_touch(self, bint value):
+        self._no_touch = value
+        self.set_gate(GATE_NO_TOUCH, value)
+
+    @property
+    def no_evict(self) -> bool:
+        """CLIENT NO-EVICT: the client is exempt from client eviction."""
+        return self._no_evict
+
+    @no_evict.setter
+    def no_evict(self, bint value):
+        self._no_evict = value
+
+    @property
+    def address(self) -> str:
+        """The peer, as CLIENT LIST prints it."""
+        return format_address(&self.connection.peer, self._unix_path).decode() if self.connection != NULL else ""
+
+    @property
+    def local_address(self) -> str:
+        """Our side of the connection."""
+        return format_address(&self.connection.local, self._unix_path).decode() if self.connection != NULL else ""
+
+    @property
+    def is_unix_socket(self) -> bool:
+        """Whether the client came through the Unix socket."""
+        return self.connection != NULL and self.connection.peer.family == socket.AF_UNIX
+
+    @property
+    def fd(self) -> int:
+        """The socket's number; -1 once closed."""
+        return self.connection.fd if self.connection != NULL else -1
+
+    @property
+    def io_thread(self) -> int:
+        """The index of the loop that serves the connection, from 0."""
+        return self.connection.loop.index if self.connection != NULL else 0
+
+    @property
+    def created(self) -> int:
+        """When the connection was accepted, unix ms."""
+        return self.connection.created if self.connection != NULL else 0
+
+    @property
+    def last_interaction(self) -> int:
+        """When bytes last came from the client, unix ms."""
+        return self.connection.last_interaction if self.connection != NULL else 0
+
+    @property
+    def idle_seconds(self) -> int:
+        """Seconds since the last interaction."""
+        return max(0, int(time.time() * 1000) - self.last_interaction) // 1000
+
+    @property
+    def age_seconds(self) -> int:
+        """Seconds since the connection was accepted."""
+        return max(0, int(time.time() * 1000) - self.created) // 1000
+
+    @property
+    def last_command(self) -> str:
+        """The full name of the command executed last, "NULL" before the first."""
+        if self.connection == NULL or self.connection.last_command < 0:
+            return "NULL"
+        return command_at(self.connection.last_command).name.decode()
+
+    @property
+    def query_length(self) -> int:
+        """Bytes received and not yet executed."""
+        if self.connection == NULL or self.connection.query == NULL:
+            return 0
+        return pending_query_length(self.connection.query)
+
+    @property
+    def query_capacity(self) -> int:
+        """Bytes held for the query buffer."""
+        return self.connection.query.capacity if self.connection != NULL and self.connection.query != NULL else 0
+
+    @property
+    def argument_memory(self) -> int:
+        """Bytes of the arguments of half-received requests."""
+        if self.connection == NULL or self.connection.query == NULL:
+            return 0
+        return self.connection.query.arguments_capacity * sizeof(Argument)
+
+    @property
+    def output_length(self) -> int:
+        """Bytes of replies in the output buffer."""
+        return self.connection.out.length - self.connection.sent if self.connection != NULL else 0
+
+    @property
+    def output_capacity(self) -> int:
+        """Bytes held for the output buffer."""
+        return self.connection.out.capacity if self.connection != NULL else 0
+
+    @property
+    def output_memory(self) -> int:
+        """Bytes of replies that wait for the client, wherever they are."""
+        return output_memory(self.connection) if self.connection != NULL else 0
+
+    @property
+    def pending_output(self) -> int:
+        """Bytes of pushes that are on their way to the client's worker."""
+        return load_u64(&self.connection.pending_output) if self.connection != NULL else 0
+
+    @property
+    def total_memory(self) -> int:
+        """Bytes that the connection holds altogether."""
+        if self.connection == NULL:
+            return 0
+        return (sizeof(Connection) + self.query_capacity + self.argument_memory + self.output_capacity
+                + self.pending_output)
+
+    @property
+    def net_in(self) -> int:
+        """Bytes received."""
+        return self.connection.net_in if self.connection != NULL else 0
+
+    @property
+    def net_out(self) -> int:
+        """Bytes sent."""
+        return self.connection.net_out if self.connection != NULL else 0
+
+    @property
+    def commands_processed(self) -> int:
+        """Commands executed."""
+        return self.connection.commands if self.connection != NULL else 0
+
+    def push(self, bytes data not None) -> None:
+        """Queues encoded bytes behind all that the client has been sent so far. Raises MemoryError."""
+        if self.connection == NULL:
+            return
+        if connection_push(self.connection, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) < 0:
+            raise MemoryError
+
+    def kill(self) -> None:
+        """Closes the connection; what is still queued for it is lost."""
+        if self.connection != NULL:
+            connection_kill(self.connection)
+
+    def close_after_reply(self) -> None:
+        """Closes the connection when the replies so far, the current one too, are sent."""
+        if self.connection != NULL:
+            self.connection.close_after_reply = True
+
+
+cdef size_t pending_query_length(Query *query) noexcept nogil:
+    """Bytes from the first request not yet executed to the end; all of it while one is half received."""
+    cdef Request *request
+    if query.requests_next < query.requests_length:
+        request = &query.requests[query.requests_next]
+        return query.length - query.arguments[request.first].offset
+    return query.length - query.scanned

@@ -1,0 +1,104 @@
+"""Admission: every reason for which a command is refused or put off before it runs, in one ordered table.
+
+Idea: each reason is a gate, a bit that is raised for one client or for all. A command carries in `gated_by` the gates that
+could concern it; on the hot path one AND of the two words says that nothing does. Only when something does is the table
+below walked, in the order in which Redis checks, and the first gate that is shut raises its error.
+
+Owner: the executor thread. Limit: queueing in MULTI is no refusal and stays with the executor.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mtredis.errors import CommandError
+from mtredis.registry.command import DENYOOM, LOADING, NO_AUTH, Command
+
+if TYPE_CHECKING:
+    from mtredis.executor.context import Context
+
+# The bits, as in client.pxd; a test compares the two.
+UNAUTHENTICATED, MULTI, SUBSCRIBED = 1, 2, 4
+LOADING_GATE, MEMORY, PAUSED, MONITORED, NOTIFY, MISSES, WATCHED = 256, 512, 1024, 2048, 4096, 8192, 16384
+
+RUN_IN_MULTI = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
+ALLOWED_WHILE_SUBSCRIBED = {
+    b"ping", b"subscribe", b"ssubscribe", b"sunsubscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit",
+    b"reset",
+}  # fmt: skip
+
+type Check = Callable[["Context", Command, list[bytes]], bool]
+
+
+def gates_of(command: Command) -> int:
+    """The gates that may concern a command: `Command` -> bits."""
+    gates = PAUSED
+    if not command.flags & NO_AUTH:
+        gates |= UNAUTHENTICATED
+    if command.name not in RUN_IN_MULTI:
+        gates |= MULTI
+    if command.name not in ALLOWED_WHILE_SUBSCRIBED:
+        gates |= SUBSCRIBED
+    if not command.flags & LOADING:
+        gates |= LOADING_GATE
+    if command.flags & DENYOOM or command.name == b"exec":
+        gates |= MEMORY
+    return gates
+
+
+def refuse_stranger(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """The client has not given the password."""
+    raise CommandError("NOAUTH Authentication required.")
+
+
+def refuse_above_maxmemory(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """Writes that may need memory are refused while the server holds more than `maxmemory`."""
+    transaction = ctx.client.transaction
+    if command.name == b"exec" and not (transaction and transaction.flags & DENYOOM):
+        return True
+    if ctx.server.memory.is_over_limit():
+        raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
+    return True
+
+
+def refuse_subscriber(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """In RESP2 a subscribed connection belongs to its messages."""
+    name = command.name.decode()
+    raise CommandError(
+        f"ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+        "in this context"
+    )
+
+
+def refuse_while_loading(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """The data set is not complete yet."""
+    raise CommandError("LOADING Redis is loading the dataset in memory")
+
+
+def postpone_while_paused(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """CLIENT PAUSE: False puts the command off until the pause ends."""
+    pause = ctx.server.pause
+    if not pause.is_active(ctx.now):
+        return True
+    flags = command.flags
+    if command.name == b"exec" and ctx.client.transaction is not None:
+        flags |= ctx.client.transaction.flags
+    return not pause.blocks(flags)
+
+
+GATES: tuple[tuple[int, Check], ...] = (
+    (UNAUTHENTICATED, refuse_stranger),
+    (MEMORY, refuse_above_maxmemory),
+    (SUBSCRIBED, refuse_subscriber),
+    (LOADING_GATE, refuse_while_loading),
+    (PAUSED, postpone_while_paused),
+)
+
+
+def admit(ctx: "Context", command: Command, argv: list[bytes], gates: int) -> bool:
+    """True when the command may run (or be queued) now, False when it must wait; raises CommandError to refuse it."""
+    return all(check(ctx, command, argv) for gate, check in GATES if gates & gate)
+
+
+def describe(command: Command) -> tuple[bytes, Any, int, int, int]:
+    """What `registry.table.publish` wants to know of a command."""
+    return command.name, command, command.arity, int(command.flags), gates_of(command)

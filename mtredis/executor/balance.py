@@ -1,0 +1,71 @@
+"""Balance: whether the executor drives the connections itself, or the workers do.
+
+Idea: a hop between threads buys nothing while one thread can do all the work, and costs microseconds of CPU for each
+request. So the executor drives the workers' loops until it is saturated and the machine has cores to spare; then the
+workers take over, and when all threads together are nearly idle again the executor takes the loops back.
+
+Owner: the executor thread; `sample` is called by cron with injected readings, so the decision is a pure state machine.
+Invariant: each decision needs several samples in a row, so that a burst does not move thousands of connections.
+"""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+SATURATED = 0.85       # share of a core that the executor uses
+SPARE_CORES = 0.8      # idle cores that make handing over worth it
+CALM = 0.5             # cores that all our threads use together, below which one thread is enough
+SAMPLES = 3            # in a row
+
+
+@dataclass(slots=True)
+class Balance:
+    """`mode` is io-threads-mode: "auto", "threads" or "executor"."""
+
+    mode: str = "auto"
+    by_executor: bool = True
+    streak: int = field(default=0)
+
+    def sample(self, executor_load: float, process_load: float, idle_cores: float) -> bool:
+        """True when the executor should drive, given the cores used by it, by the process, and left idle."""
+        if self.mode != "auto":
+            self.by_executor = self.mode == "executor"
+            return self.by_executor
+        if self.by_executor:
+            wants_change = executor_load >= SATURATED and idle_cores >= SPARE_CORES
+        else:
+            wants_change = process_load < CALM
+        self.streak = self.streak + 1 if wants_change else 0
+        if self.streak >= SAMPLES:
+            self.by_executor = not self.by_executor
+            self.streak = 0
+        return self.by_executor
+
+
+class LoadMeter:
+    """Reads how busy the calling thread, the process and the machine were since the last reading, in cores."""
+
+    def __init__(self) -> None:
+        self._wall = time.monotonic()
+        self._thread = time.thread_time()
+        self._process = time.process_time()
+        self._idle = self._idle_seconds()
+
+    @staticmethod
+    def _idle_seconds() -> float:
+        times = psutil.cpu_times()
+        return float(times.idle) + float(getattr(times, "iowait", 0.0))
+
+    def read(self) -> tuple[float, float, float]:
+        """(this thread's load, the process's load, idle cores). Executor thread only."""
+        wall, thread, process, idle = time.monotonic(), time.thread_time(), time.process_time(), self._idle_seconds()
+        elapsed = max(wall - self._wall, 1e-6)
+        reading = (
+            (thread - self._thread) / elapsed,
+            (process - self._process) / elapsed,
+            min((idle - self._idle) / elapsed, float(os.cpu_count() or 1)),
+        )
+        self._wall, self._thread, self._process, self._idle = wall, thread, process, idle
+        return reading

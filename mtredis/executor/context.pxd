@@ -1,0 +1,22 @@
+# cython: freethreading_compatible=True
+"""What a command handler is given: see `context.pyx`."""
+from libc.stdint cimport int64_t
+from mtredis.client cimport Client, Connection, Settings, SharedSettings
+from mtredis.keyspace.database cimport Database, Keyspace
+from mtredis.protocol.reply cimport Reply
+
+cdef class Context:
+    cdef readonly Reply reply
+    cdef readonly Database db
+    cdef readonly object server
+    cdef readonly Keyspace keyspace
+    cdef public object execute_queued     # callable (command, argv): runs one command of a transaction
+    cdef public object notifier           # callable (event, key, db index), when keyspace events are published
+    cdef public object watches            # executor.transaction.Watches
+    cdef public int64_t dirty             # changes since the start
+    cdef public bint in_exec
+    cdef Settings *settings
+    cdef Connection *connection           # of the client whose command runs; NULL: none (cron)
+    cdef list databases
+    cdef SharedSettings settings_holder
+    cdef int enter(self, Connection *connection) except -1

@@ -1,0 +1,88 @@
+# cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False
+"""The context: all that a command handler may touch, and the one funnel through which changes are made known.
+
+Idea: there is one `Context`; the executor points it at the client whose command runs. `modified()` is the funnel: dirty
+count, WATCH, keyspace events (and, later, the streams to AOF and replicas) hang on it, so no handler can do half.
+
+Owner: the executor thread. Invariant: outside a command `connection` is NULL and `db` is whatever cron last selected.
+"""
+from cpython.ref cimport Py_INCREF, PyObject
+
+from mtredis.client cimport GATE_NOTIFY, GATE_WATCHED
+from mtredis.errors import CommandError
+
+
+cdef class Context:
+    """What a handler works with: `ctx.db`, `ctx.client`, `ctx.reply`, `ctx.server`, `ctx.now`."""
+
+    def __cinit__(self, server, Keyspace keyspace, SharedSettings settings):
+        self.server = server
+        self.keyspace = keyspace
+        self.settings_holder = settings
+        self.settings = &settings.values
+        self.reply = Reply()
+        self.databases = [keyspace[i] for i in range(len(keyspace))]
+        self.db = self.databases[0]
+
+    cdef int enter(self, Connection *connection) except -1:
+        """Points the context at a connection's client, database and output."""
+        self.connection = connection
+        self.db = <Database> self.databases[connection.db]
+        self.reply.out = &connection.out
+        self.reply.resp = connection.resp
+        return 0
+
+    @property
+    def client(self):
+        """The client whose command runs; made on first use. None while no command runs."""
+        cdef Client client
+        if self.connection == NULL:
+            return None
+        if self.connection.client == NULL:
+            client = Client.__new__(Client)
+            client.connection = self.connection
+            client.id = self.connection.id
+            Py_INCREF(client)
+            self.connection.client = <PyObject *> client
+        return <object> self.connection.client
+
+    @property
+    def now(self) -> int:
+        """The unix time in ms, the same throughout a command or a transaction."""
+        return self.keyspace.now
+
+    def select(self, int index) -> None:
+        """Makes another database the client's. Raises CommandError when there is none of that number."""
+        if not 0 <= index < len(self.databases):
+            raise CommandError("ERR DB index is out of range")
+        self.db = <Database> self.databases[index]
+        if self.connection != NULL:
+            self.connection.db = index
+
+    def modified(self, bytes key not None, bytes event not None, int64_t count=1) -> None:
+        """Makes a change of `key` in the current database known to all whom it concerns.
+
+        `event` is the keyspace event's name; `count` is how much to add to the number of changes; 0: nothing changed.
+        """
+        cdef unsigned int gates = self.settings.gates
+        if count <= 0:
+            return
+        self.dirty += count
+        if gates & GATE_WATCHED:
+            self.watches.touched(self.db.index, key)
+        if gates & GATE_NOTIFY:
+            self.notifier(event, key, self.db.index)
+
+    def notify(self, bytes event not None, bytes key not None) -> None:
+        """Publishes a keyspace event that is no change by itself."""
+        if self.settings.gates & GATE_NOTIFY:
+            self.notifier(event, key, self.db.index)
+
+    def modified_in(self, int index, bytes key not None, bytes event not None) -> None:
+        """As `modified`, for a key of another database (MOVE, COPY DB)."""
+        cdef Database current = self.db
+        self.db = <Database> self.databases[index]
+        try:
+            self.modified(key, event)
+        finally:
+            self.db = current

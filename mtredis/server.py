@@ -1,0 +1,426 @@
+"""The composition root: makes every part of a server, introduces them to each other, and runs them.
+
+Idea: no part imports its peers; what they need of each other is handed over here. `Server` is also what command
+handlers see as `ctx.server`: the configuration, the keyspace, the clients, pub/sub, statistics.
+
+Owner: the main thread builds it and then waits for signals; from `run` on everything in it belongs to the executor
+thread, which other threads reach by `executor.call_soon`.
+"""
+
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+
+from mtredis import __version__
+from mtredis.client import Client, SharedSettings
+from mtredis.errors import ConfigError
+from mtredis.executor import admission
+from mtredis.executor.balance import Balance, LoadMeter
+from mtredis.executor.executor import Executor
+from mtredis.executor.monitors import Monitors
+from mtredis.executor.pause import Pause
+from mtredis.executor.pubsub import PubSub
+from mtredis.executor.transaction import Watches
+from mtredis.keyspace import notify
+from mtredis.keyspace.database import Keyspace
+from mtredis.keyspace.memory import MemoryAccount
+from mtredis.network import listeners
+from mtredis.network.acceptor import Acceptor
+from mtredis.network.worker import Worker
+from mtredis.ops import config_file, config_reference, log, process, systemd
+from mtredis.ops.config import Config
+from mtredis.ops.latency import LatencyMonitor
+from mtredis.ops.slowlog import SlowLog
+from mtredis.ops.statistics import Statistics
+from mtredis.registry import command as registry
+from mtredis.registry import table
+
+REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
+LIMIT_PARAMETERS = (
+    "proto-max-bulk-len", "client-query-buffer-limit", "timeout", "maxclients", "tcp-keepalive", "requirepass",
+    "protected-mode", "client-output-buffer-limit",
+)  # fmt: skip
+
+
+class ClientDirectory:
+    """`ctx.server.clients`: id -> Client of all connected clients, read from the executor's own list."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def __len__(self) -> int:
+        return int(self._executor.connections_count)
+
+    def values(self) -> list[Client]:
+        """All clients, oldest first."""
+        clients: list[Client] = self._executor.clients()
+        return clients
+
+    def get(self, client_id: int) -> Client | None:
+        """The client with this id, or None."""
+        return next((client for client in self.values() if client.id == client_id), None)
+
+
+class Server:
+    """A whole server. `run()` serves until a signal or SHUTDOWN; the executor owns it meanwhile."""
+
+    redis_version = REDIS_VERSION
+
+    def __init__(self, config: Config) -> None:
+        registry.load_families()
+        table.publish(admission.describe(command) for command in registry.REGISTRY.walk())
+        self.config = config
+        self.run_id = secrets.token_hex(20)
+        self.started = time.time()
+        self.shared = SharedSettings()
+        self.keyspace = Keyspace(config.databases)
+        self.executor = Executor(self, self.keyspace, self.shared)
+        self.context = self.executor.context
+        self.clients = ClientDirectory(self.executor)
+        self.watches = Watches(self.keyspace)
+        self.pubsub = PubSub()
+        self.pause = Pause()
+        self.monitors = Monitors(self.shared)
+        self.memory = MemoryAccount(self.keyspace)
+        self.slowlog = SlowLog()
+        self.latency = LatencyMonitor()
+        self.statistics = Statistics(self)
+        self.balance = Balance(config.io_threads_mode, config.io_threads_mode != "threads")
+        self.load: LoadMeter | None = None
+        self.supervisor = systemd.Supervisor()
+        self.exit_status = 0
+        self.stopped = threading.Event()
+        self._next_watchdog = 0.0
+        self._watchdog = systemd.watchdog_interval()
+        self._listeners: list[socket.socket] = []
+        self._inherited: list[socket.socket] = []
+        self.workers = [
+            Worker(index, self.shared, self.executor.mailbox_address, self.keyspace)
+            for index in range(config.io_threads)
+        ]
+        for worker in self.workers:
+            self.executor.add_loop(worker.address, worker.resume_fd)
+        self.acceptor = Acceptor(self.shared, self.executor.mailbox_address, [w.address for w in self.workers])
+        self._introduce()
+        self._follow_config()
+
+    def _introduce(self) -> None:
+        executor, context = self.executor, self.context
+        executor.admit = admission.admit
+        executor.resolve = registry.lookup
+        executor.refuse_unknown = registry.unknown_command
+        executor.refuse_arity = registry.wrong_arity
+        executor.on_cron = self.cron
+        executor.on_closed = self.forget_client
+        executor.on_slow = self.record_slow
+        executor.on_monitor = self.monitors.feed
+        executor.on_bug = self.report_bug
+        executor.on_error_reply = self.statistics.count_error
+        context.watches = self.watches
+        context.notifier = self.publish_event
+        self.keyspace.on_expired = self.key_expired
+        self.watches.on_change = self._gate_watched
+        self.pause.on_start = self._gate_paused
+        self.pause.on_end = self.end_pause
+
+    # --- configuration -----------------------------------------------------------------------------------------------
+
+    def _follow_config(self) -> None:
+        config = self.config
+        follow = (
+            (LIMIT_PARAMETERS, self._apply_limits),
+            (("notify-keyspace-events",), self._apply_events),
+            (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), self._apply_memory),
+            (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self._apply_observation),
+            (("hz",), self._apply_hz),
+            (("io-threads-mode",), self._apply_io_threads_mode),
+            (("port", "bind"), self._listen_again),
+        )
+        for names, apply in follow:
+            if apply != self._listen_again:
+                apply()
+            config.on_any_change(names, apply)
+
+    def _apply_limits(self) -> None:
+        config = self.config
+        self.shared.set_limits(
+            max_bulk=config.proto_max_bulk_len,
+            query_limit=config.client_query_buffer_limit,
+            idle_timeout=config.timeout,
+            max_clients=config.maxclients,
+            keepalive=config.tcp_keepalive,
+            password_set=bool(config.requirepass),
+            protected=config.protected_mode and not config.requirepass,
+        )
+        self.keyspace.proto_max_bulk_len = config.proto_max_bulk_len
+        for index, name in enumerate(("normal", "replica", "pubsub")):
+            limit = config.client_output_buffer_limit[name]
+            self.shared.set_output_limit(index, limit.hard, limit.soft, limit.seconds)
+
+    def _apply_events(self) -> None:
+        self._event_flags = notify.parse_flags(self.config.notify_keyspace_events)
+        self.shared.set_gate(admission.NOTIFY, bool(self._event_flags))
+        self.shared.set_gate(admission.MISSES, bool(self._event_flags & notify.KEY_MISS))
+
+    def _apply_memory(self) -> None:
+        config = self.config
+        self.memory.maxmemory = config.maxmemory
+        self.shared.set_gate(admission.MEMORY, config.maxmemory > 0)
+        self.keyspace.lfu = config.maxmemory_policy.endswith("lfu")
+        self.keyspace.lfu_log_factor = config.lfu_log_factor
+        self.keyspace.lfu_decay_time = config.lfu_decay_time
+
+    def _apply_observation(self) -> None:
+        self.executor.slow_threshold = self.slow_threshold()
+        self.slowlog.set_max_len(self.config.slowlog_max_len)
+
+    def slow_threshold(self) -> int:
+        """µs from which somebody wants to hear of a command: the slow log or the latency monitor; -1: nobody."""
+        slow = self.config.slowlog_log_slower_than
+        latency = self.config.latency_monitor_threshold * 1000
+        wanted = [threshold for threshold in (slow if slow >= 0 else None, latency or None) if threshold is not None]
+        return min(wanted, default=-1)
+
+    def _apply_hz(self) -> None:
+        self.executor.cron_interval = 1000 // self.config.hz
+
+    def _apply_io_threads_mode(self) -> None:
+        self.balance.mode = self.config.io_threads_mode   # the next cron acts on it
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def publish_event(self, event: bytes, key: bytes, db_index: int) -> None:
+        """Publishes a keyspace event if `notify-keyspace-events` names its class."""
+        flags = self._event_flags
+        if notify.class_of(event) & flags:
+            self.pubsub.notify_keyspace_event(
+                event, key, db_index, bool(flags & notify.KEYSPACE), bool(flags & notify.KEYEVENT)
+            )
+
+    def key_expired(self, db_index: int, key: bytes) -> None:
+        """A key's time was over and it is gone: the same funnel as for any change, in its own database."""
+        self.context.modified_in(db_index, key, b"expired")
+
+    def _gate_watched(self, is_any: bool) -> None:
+        self.shared.set_gate(admission.WATCHED, is_any)
+
+    def _gate_paused(self) -> None:
+        self.shared.set_gate(admission.PAUSED, True)
+        self.executor.call_at(self.pause.expires_at, lambda: self.pause.is_active(int(time.time() * 1000)))
+
+    def end_pause(self) -> None:
+        """Lets everybody go on who had to wait for the end of CLIENT PAUSE."""
+        self.shared.set_gate(admission.PAUSED, False)
+        postponed, self.executor.postponed = self.executor.postponed, []
+        for client in postponed:
+            self.executor.resume(client)
+
+    def forget_client(self, client: Client) -> None:
+        """The client's connection is gone: nothing may refer to its session any more."""
+        self.pubsub.unsubscribe_all(client)
+        self.watches.unwatch(client)
+        self.monitors.discard(client)
+        if client in self.executor.postponed:
+            self.executor.postponed.remove(client)
+
+    def record_slow(self, command: registry.Command, argv: list[bytes], microseconds: int, client: Client) -> None:
+        """A command took longer than the slow log's or the latency monitor's threshold."""
+        threshold = self.config.slowlog_log_slower_than
+        if 0 <= threshold <= microseconds and not command.flags & registry.SKIP_SLOWLOG:
+            self.slowlog.record(argv, microseconds, client.address, client.name)
+        threshold = self.config.latency_monitor_threshold
+        if threshold and microseconds // 1000 >= threshold:
+            event = "fast-command" if command.flags & registry.FAST else "command"
+            self.latency.sample(event, microseconds // 1000)
+
+    def report_bug(self, name: str, error: BaseException) -> None:
+        """A handler raised what it should not have: the log gets the traceback, never the arguments."""
+        self.statistics.bugs += 1
+        log.warning(f"BUG in command {name}: {log.traceback_of(error)}")
+
+    # --- cron --------------------------------------------------------------------------------------------------------
+
+    def cron(self, now: int) -> None:
+        """The periodic work of the executor; `now` in unix ms."""
+        self._rebalance()
+        self.memory.sample()
+        self.statistics.sample(now)
+        if self.keyspace.active_expire:
+            self.keyspace.active_expire_cycle(
+                budget_us=250_000 // self.config.hz, effort=self.config.active_expire_effort
+            )
+        self.keyspace.reclaim()
+        if self.pause.mode:
+            self.pause.is_active(now)
+        self._feed_watchdog()
+
+    def _feed_watchdog(self) -> None:
+        if self._watchdog is None or time.monotonic() < self._next_watchdog:
+            return
+        self._next_watchdog = time.monotonic() + self._watchdog / 3
+        self.supervisor.watchdog()
+        self.supervisor.status(f"{len(self.clients)} clients connected, {self.memory.used()} bytes used")
+
+    def _rebalance(self) -> None:
+        if self.load is None:
+            self.load = LoadMeter()
+        self.executor.set_driving(self.balance.sample(*self.load.read()))
+
+    # --- start and stop ----------------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Opens every listening socket. Raises ConfigError when one cannot be had."""
+        config = self.config
+        self._inherited = [inherited.socket for inherited in systemd.inherited_sockets()]
+        if self._inherited:
+            self._accept_from(self._inherited)
+        else:
+            self._open_tcp()
+            if config.unixsocket:
+                unix = listeners.listen_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog)
+                self._inherited.append(unix)
+                self._accept_from([unix])
+
+    def _open_tcp(self) -> None:
+        config = self.config
+        self._listeners = listeners.listen_tcp(config.bind, config.port, config.tcp_backlog) if config.port else []
+        self._accept_from(self._listeners)
+
+    def _listen_again(self) -> None:
+        """CONFIG SET port or bind: the new sockets replace the old ones, or nothing changes."""
+        before = self._listeners
+        if self.config.port:
+            for listener in before:   # the same address may be among the new ones
+                listener.close()
+        try:
+            self._open_tcp()
+        except ConfigError:
+            self._listeners = []
+            raise ConfigError("Unable to listen on this port. Check server logs.") from None
+        for listener in before:
+            listener.close()
+
+    def _accept_from(self, sockets: list[socket.socket]) -> None:
+        for listener in sockets:
+            self.acceptor.listen(listener.fileno())
+
+    def start(self) -> threading.Thread:
+        """Starts all threads; returns the executor's."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        for worker in self.workers:
+            worker.start()
+        thread = threading.Thread(target=self._run_executor, name="executor")
+        thread.start()
+        self.acceptor.start()
+        return thread
+
+    def _run_executor(self) -> None:
+        try:
+            self._rebalance()
+            self.executor.run()
+        except BaseException as error:
+            log.warning(f"BUG in the executor: {log.traceback_of(error)}")
+            self.exit_status = 1
+            raise
+        finally:
+            self.stopped.set()
+
+    def shutdown(self) -> None:
+        """Stops serving after the current round; replies that are written are still sent. Executor thread."""
+        self.supervisor.stopping()
+        log.notice("User requested shutdown...")
+        self.acceptor.stop()
+        listeners.close_listeners([*self._listeners, *self._inherited], self.config.unixsocket)
+        self.executor.stop()
+
+    def finish(self) -> None:
+        """Ends the workers. After the executor has ended."""
+        self.executor.stop_workers()
+        for worker in self.workers:
+            if not worker.join(5.0):
+                log.warning("A worker thread does not end.")
+        log.warning("Redis is now ready to exit, bye bye...")
+
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.statistics.reset()
+
+    def describe(self) -> str:
+        """The ready line: version, interpreter, GIL, threads."""
+        gil = "on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "off"
+        version = ".".join(map(str, sys.version_info[:3]))
+        return (
+            f"mtredis {__version__} (compatible with Redis {REDIS_VERSION}) on CPython {version}, GIL {gil}, "
+            f"{len(self.workers)} workers, pid {os.getpid()}"
+        )
+
+
+def serve(config: Config) -> int:
+    """Runs a server until it is told to stop; the exit status."""
+    if config.daemonize:
+        process.daemonize()
+    process.open_logs(config)
+    process.check_tcp_backlog(config.tcp_backlog)
+    process.follow_maxclients(config)
+    try:
+        server = Server(config)
+        server.listen()
+    except ConfigError as error:
+        log.warning(str(error))
+        return 1
+    server.supervisor = systemd.supervise(config.supervised)
+    pidfile = process.write_pidfile(config.pidfile) if config.pidfile else None
+    _catch_signals(server)
+    log.notice(server.describe())
+    thread = server.start()
+    log.notice("Ready to accept connections" + (f" tcp on port {config.port}" if config.port else ""))
+    server.supervisor.ready("Ready to accept connections")
+    server.stopped.wait()   # signal handlers run in here
+    thread.join()
+    server.finish()
+    if pidfile is not None:
+        process.remove_pidfile(pidfile)
+    return server.exit_status
+
+
+def _catch_signals(server: Server) -> None:
+    """SIGTERM and SIGINT shut down; a second SIGINT ends the process at once."""
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            os._exit(1)
+        asked = True
+        log.warning(f"Received {signal.Signals(number).name} scheduling shutdown...")
+        server.executor.call_soon(server.shutdown)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def main(arguments: list[str]) -> int:
+    """Does what the command line asks for; the exit status."""
+    options = config_file.parse_command_line(arguments)
+    if options.action == "version":
+        print(f"mtredis server v={__version__} redis={REDIS_VERSION} python={sys.version.split()[0]}")
+        return 0
+    if options.action == "help":
+        print(config_reference.usage(), end="")
+        return 0
+    try:
+        config = config_file.load(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return serve(config)
