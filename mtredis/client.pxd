@@ -38,6 +38,7 @@ cdef enum Gate:
     GATE_MISSES = 8192           # key misses are events
     GATE_WATCHED = 16384         # somebody watches a key
     GATE_BUSY = 32768
+    GATE_PROTECTED = 65536       # DEBUG is not for everybody
     # Sets of them
     GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 32768
     GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 512 | 1024 | 2048 | 32768
@@ -216,7 +217,7 @@ cdef class Client:
     cdef public bytes lib_name
     cdef public bytes lib_ver
     cdef public bytes user
-    cdef public object monitor       # True while the client is in MONITOR mode
+    cdef bint _monitor               # the client is in MONITOR mode
     cdef public set watched          # (db index, key) pairs
     cdef public object blocked       # what the client waits for, None: nothing
     cdef bytes _unix_path

@@ -169,7 +169,6 @@ cdef class Client:
         self.user = b"default"
         self.watched = None
         self.blocked = None
-        self.monitor = False
         self._transaction = self._subscriptions = None
         self._reply_mode = "on"
 
@@ -257,6 +256,16 @@ cdef class Client:
     def reply_mode(self, str mode):
         self._reply_mode = mode
         self.set_gate(GATE_MUTED, mode != "on")
+
+    @property
+    def monitor(self) -> bool:
+        """Whether the client is in MONITOR mode, where it may not use the keyspace."""
+        return self._monitor
+
+    @monitor.setter
+    def monitor(self, bint value):
+        self._monitor = value
+        self.set_gate(GATE_TRACED, value)
 
     @property
     def no_touch(self) -> bool:

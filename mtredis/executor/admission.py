@@ -11,14 +11,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mtredis.errors import CommandError
-from mtredis.registry.command import DENYOOM, LOADING, NO_AUTH, Command
+from mtredis.ops.config import is_action_allowed
+from mtredis.registry.command import DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, WRITE, Command
 
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
 
 # The bits, as in client.pxd; a test compares the two.
 UNAUTHENTICATED, MULTI, SUBSCRIBED = 1, 2, 4
+TRACED = 64
 LOADING_GATE, MEMORY, PAUSED, MONITORED, NOTIFY, MISSES, WATCHED = 256, 512, 1024, 2048, 4096, 8192, 16384
+PROTECTED_GATE = 65536
 
 RUN_IN_MULTI = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
 ALLOWED_WHILE_SUBSCRIBED = {
@@ -42,7 +45,22 @@ def gates_of(command: Command) -> int:
         gates |= LOADING_GATE
     if command.flags & DENYOOM or command.name == b"exec":
         gates |= MEMORY
+    if command.flags & (READONLY | WRITE | MAY_REPLICATE):
+        gates |= TRACED
+    if command.flags & PROTECTED:
+        gates |= PROTECTED_GATE
     return gates
+
+
+def refuse_protected(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """DEBUG is for whom `enable-debug-command` allows it."""
+    if not is_action_allowed(ctx.server.config.enable_debug_command, ctx.client.address):
+        raise CommandError(
+            'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from '
+            "a local connection, otherwise you need to set this option in the configuration file, and then restart "
+            "the server."
+        )
+    return True
 
 
 def refuse_stranger(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
@@ -74,6 +92,11 @@ def refuse_while_loading(ctx: "Context", command: Command, argv: list[bytes]) ->
     raise CommandError("LOADING Redis is loading the dataset in memory")
 
 
+def refuse_monitor(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """A client in MONITOR mode only looks on."""
+    raise CommandError("ERR Replica can't interact with the keyspace")
+
+
 def postpone_while_paused(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
     """CLIENT PAUSE: False puts the command off until the pause ends."""
     pause = ctx.server.pause
@@ -86,10 +109,12 @@ def postpone_while_paused(ctx: "Context", command: Command, argv: list[bytes]) -
 
 
 GATES: tuple[tuple[int, Check], ...] = (
+    (PROTECTED_GATE, refuse_protected),
     (UNAUTHENTICATED, refuse_stranger),
     (MEMORY, refuse_above_maxmemory),
     (SUBSCRIBED, refuse_subscriber),
     (LOADING_GATE, refuse_while_loading),
+    (TRACED, refuse_monitor),
     (PAUSED, postpone_while_paused),
 )
 

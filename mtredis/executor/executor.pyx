@@ -25,10 +25,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 from mtredis.client cimport (
-    DRIVEN_BY_WORKER, GATE_MONITORED, GATE_MULTI, GATE_MUTED, GATES_OF_CHANGES, GATES_OF_READS, GATES_OF_WRITES,
-    LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER, LETTER_RELEASE, LETTER_REQUESTS,
-    LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, Client, Connection, Letter, Loop, Settings, SharedSettings,
-    connection_kill, is_driven_by_executor, is_over_output_limit,
+    CLASS_PUBSUB, DRIVEN_BY_WORKER, GATE_MONITORED, GATE_MULTI, GATE_MUTED, GATES_OF_CHANGES, GATES_OF_READS,
+    GATES_OF_WRITES, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER, LETTER_RELEASE,
+    LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter, Loop, Settings,
+    SharedSettings, connection_kill, is_driven_by_executor, is_over_output_limit,
 )
 from mtredis.executor.context cimport Context
 from mtredis.keyspace.core cimport Table, core_set_now, entry_touch, key_hash
@@ -46,7 +46,7 @@ from mtredis.protocol.reply cimport write_integer
 from mtredis.reads cimport read_fits, read_touches, write_read
 from mtredis.registry.table cimport (
     NATIVE_DECR, NATIVE_DECRBY, NATIVE_INCR, NATIVE_INCRBY, NATIVE_NONE, NATIVE_PING, NATIVE_READS_END, NATIVE_SET,
-    CommandEntry, command_at,
+    CommandEntry, command_at, count_timed, count_untimed,
 )
 from mtredis.errors import CommandError
 
@@ -194,6 +194,30 @@ cdef class Executor:
         """How many connections are registered."""
         return self.connections_length
 
+    def survey(self) -> dict[str, int]:
+        """Bytes that the connections hold, and the largest buffers among them, without making any `Client`.
+
+        The query buffer of a connection that its worker may just be giving back counts as a pooled one.
+        """
+        cdef Connection *connection = self.connections
+        cdef size_t normal = 0, pubsub = 0, largest_input = 0, largest_output = 0
+        cdef size_t query, output
+        while connection != NULL:
+            query = 0
+            if connection.query != NULL:
+                query = QUERY_SIZE
+                if connection.held or is_driven_by_executor(connection.loop):
+                    query = connection.query.capacity + connection.query.arguments_capacity * sizeof(Argument)
+            output = connection.out.capacity + <size_t> connection.pending_output
+            if connection.output_class == CLASS_PUBSUB:
+                pubsub += sizeof(Connection) + query + output
+            else:
+                normal += sizeof(Connection) + query + output
+            largest_input = max(largest_input, query)
+            largest_output = max(largest_output, output)
+            connection = connection.next_client
+        return {"normal": normal, "pubsub": pubsub, "largest_input": largest_input, "largest_output": largest_output}
+
     def set_driving(self, bint by_executor) -> None:
         """Takes the workers' loops over, or gives them (back) to their threads, as far as that can be done now.
 
@@ -237,6 +261,7 @@ cdef class Executor:
         while not self.stopping:
             now = unix_ms()
             self.wait(self.time_to_wait(now))
+            self.rounds += 1
             core_set_now(self.core, unix_ms())
             self.take_mail()
             self.drive()
@@ -440,6 +465,7 @@ cdef class Executor:
     cdef bint run_native(self, Connection *connection, Query *query, Request *request, CommandEntry *entry) noexcept:
         """Executes a hot command in its plain form on the C table; False, with nothing done, for the handler."""
         cdef int64_t start = 0
+        cdef int64_t elapsed
         cdef bint timed
         cdef bint ran
         self.natives += 1
@@ -453,7 +479,11 @@ cdef class Executor:
         if not ran:
             return False
         if timed:
-            entry.microseconds += (monotonic_us() - start) * NATIVE_SAMPLE
+            elapsed = monotonic_us() - start
+            entry.microseconds += elapsed * NATIVE_SAMPLE
+            count_timed(entry, elapsed, 1)
+        else:
+            count_untimed(entry)
         entry.calls += 1
         self.commands += 1
         connection.commands += 1
@@ -559,8 +589,6 @@ cdef class Executor:
                 self.context.client.transaction.queue(command, argv)
                 self.reply.simple(b"QUEUED")
             else:
-                if self.settings.gates & GATE_MONITORED:
-                    self.on_monitor(self.context.client, command, argv)
                 if connection.gates & GATE_MUTED:
                     self.invoke_muted(entry, command, argv)
                 else:
@@ -606,7 +634,7 @@ cdef class Executor:
         cdef size_t mark = connection.out.length
         cdef int64_t start = monotonic_us()
         cdef int64_t elapsed
-        cdef Py_ssize_t errors = self.reply.errors
+        self.errors_seen = self.reply.errors
         connection.last_command = entry.id
         try:
             command.handler(self.context, argv)
@@ -623,16 +651,19 @@ cdef class Executor:
         elapsed = monotonic_us() - start
         entry.calls += 1
         entry.microseconds += elapsed
-        entry.failed += self.reply.errors != errors
+        count_timed(entry, elapsed, 1)
+        if self.reply.errors != self.errors_seen:   # those of a queued command are not EXEC's
+            entry.failed += 1
+            self.errors_seen = self.reply.errors
         self.commands += 1
         connection.commands += 1
         self.command_time = elapsed
         if 0 <= self.slow_threshold <= elapsed:
             self.on_slow(command, argv, elapsed, self.context.client)
+        if self.settings.gates & GATE_MONITORED:
+            self.on_monitor(self.context.client, command, argv)
         return 0
 
     def execute_queued(self, command, list argv) -> None:
         """Runs one queued command of a transaction: writes its reply or its error."""
-        if self.settings.gates & GATE_MONITORED:
-            self.on_monitor(self.context.client, command, argv)
         self.invoke(command_at(command.id), command, argv)

@@ -1,13 +1,17 @@
 """MONITOR: the clients that see every command.
 
 Idea: while there is one, a gate is up that keeps workers and native commands from answering by themselves, so every
-command passes the executor's Python path and is told here. Owner: the executor thread.
+command passes the executor's Python path and is told here, after it has run: SELECT shows the new database, a
+transaction's commands come between MULTI and EXEC. Refused commands never run and are not shown.
+
+Owner: the executor thread.
 """
 
 import time
 from typing import TYPE_CHECKING
 
 from mtredis.executor.admission import MONITORED
+from mtredis.ops.redaction import shown_arguments
 from mtredis.registry.command import ADMIN, SKIP_MONITOR, Command
 
 if TYPE_CHECKING:
@@ -50,11 +54,11 @@ class Monitors:
         self._settings.set_gate(MONITORED, bool(self._clients))
 
     def feed(self, client: "Client", command: Command, argv: list[bytes]) -> None:
-        """Tells all monitors of a command that is about to run; administrative ones and secrets are left out."""
+        """Tells all monitors of a command that has just run; administrative ones and secrets are left out."""
         if command.flags & (ADMIN | SKIP_MONITOR):
             return
         source = b"unix:" + client.address[:-2].encode() if client.is_unix_socket else client.address.encode()
-        words = b" ".join(map(quote, argv))
+        words = b" ".join(map(quote, shown_arguments(command.name, argv)))
         line = b"+%.6f [%d %s] %s\r\n" % (time.time(), client.db_index, source, words)
-        for monitor in self._clients:
+        for monitor in tuple(self._clients):   # one that cannot keep up is closed, and leaves the dict
             monitor.push(line)

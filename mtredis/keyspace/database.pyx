@@ -151,6 +151,10 @@ cdef class Keyspace:
         """Bytes that keys, values and tables take, the allocator's overhead included."""
         return core_used_memory(self.core)
 
+    def key_hash(self, bytes key not None):
+        """The 64-bit hash under which the key is kept."""
+        return key_hash(self.core, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+
     cpdef version_begin(self):
         """Until the matching version_end, readers on other threads get RETRY. Nestable."""
         version_begin(self.core)
@@ -236,7 +240,7 @@ cdef class Keyspace:
             "hits": self.hits, "misses": self.misses, "expired": self.expired, "expired_lazy": self.expired_lazy,
             "expired_active": self.expiry.expired, "expired_stale_percent": self.expiry.stale_percent,
             "expired_time_cap_reached": self.expiry.cut_short, "expire_cycle_microseconds": self.expiry.microseconds,
-            "used_memory": self.used_memory,
+            "used_memory": self.used_memory, "retired": self.core.retired_count,
         }
 
 

@@ -1,7 +1,8 @@
 """The classes of keyspace events: which class an event's name belongs to, and `notify-keyspace-events` both ways.
 
-Idea: a handler names the event ("set", "expire", ...) and nothing else; the class that decides whether anybody is told is
-looked up here. The parameter's letters are bits: K and E say where an event is published, the others which ones are.
+Idea: a handler names the event ("set", "expire", ...) and nothing else; the class that decides whether anybody is
+told is looked up here. The parameter's letters are bits: K and E say where an event is published, the others which
+ones are.
 
 Owner: none; tables and pure functions. Limit: an event that is not in the table counts as generic.
 """
@@ -20,7 +21,8 @@ STREAM = 1 << 10
 KEY_MISS = 1 << 11
 MODULE = 1 << 13
 NEW = 1 << 14
-ALL = GENERIC | STRING | LIST | SET | HASH | SORTED_SET | EXPIRED | EVICTED | STREAM | MODULE  # misses and news are extra
+# Misses and news have to be asked for by name.
+ALL = GENERIC | STRING | LIST | SET | HASH | SORTED_SET | EXPIRED | EVICTED | STREAM | MODULE
 
 LETTERS = {
     "A": ALL, "g": GENERIC, "$": STRING, "l": LIST, "s": SET, "h": HASH, "z": SORTED_SET, "x": EXPIRED, "e": EVICTED,
@@ -37,8 +39,8 @@ _EVENTS: dict[int, str] = {
     LIST: "lpush rpush lpop rpop linsert lset lrem ltrim sortstore",
     SET: "sadd srem spop sinterstore sunionstore sdiffstore",
     HASH: "hset hincrby hincrbyfloat hdel hexpire hexpired hpersist",
-    SORTED_SET: "zadd zincr zrem zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zunionstore zinterstore zdiffstore "
-    "zrangestore geosearchstore georadiusstore",
+    SORTED_SET: "zadd zincr zrem zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zunionstore "
+    "zinterstore zdiffstore zrangestore geosearchstore georadiusstore",
     STREAM: "xadd xdel xtrim xsetid xgroup-create xgroup-createconsumer xgroup-delconsumer xgroup-destroy xgroup-setid "
     "xclaim xautoclaim xreadgroup",
     EXPIRED: "expired",

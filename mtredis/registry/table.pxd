@@ -1,11 +1,12 @@
 # cython: freethreading_compatible=True
 """The command table in C memory: see `table.pyx`."""
 from cpython.ref cimport PyObject
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     COMMAND_NAME_SIZE = 40
     COMMANDS_MAX = 512
+    HISTOGRAM_BUCKETS = 168
 
 # What the compiled core can do by itself; 0: only the Python handler.
 cdef enum Native:
@@ -37,7 +38,31 @@ cdef struct CommandEntry:
     uint64_t microseconds
     uint64_t rejected
     uint64_t failed
+    uint64_t *histogram            # calls by duration: HISTOGRAM_BUCKETS counters
+    uint8_t last_bucket            # that of the call timed last; calls that are not timed are taken to be like it
 
 cdef CommandEntry *command_lookup(const char *name, size_t length) noexcept nogil
 cdef CommandEntry *command_at(int index) noexcept nogil
 cdef int command_count() noexcept nogil
+
+cdef extern from *:
+    int leading_zeros "__builtin_clzll"(uint64_t value) nogil
+
+cdef inline int histogram_bucket(int64_t microseconds) noexcept nogil:
+    """The bucket of a duration: octaves from 129 ns on, divided by eight; above 1 s all is one."""
+    cdef uint64_t steps = <uint64_t> (microseconds if 0 < microseconds < 1000000 else
+                                      0 if microseconds <= 0 else 1000000) * 1000 // 129
+    cdef int octave
+    if steps < 8:
+        return <int> steps
+    octave = 63 - leading_zeros(steps)
+    return (octave - 2) * 8 + <int> ((steps >> (octave - 3)) & 7)
+
+cdef inline void count_timed(CommandEntry *entry, int64_t microseconds, uint64_t calls) noexcept nogil:
+    """Adds calls of this duration to the command's histogram."""
+    entry.last_bucket = <uint8_t> histogram_bucket(microseconds)
+    entry.histogram[entry.last_bucket] += calls
+
+cdef inline void count_untimed(CommandEntry *entry) noexcept nogil:
+    """Adds a call that nobody has timed."""
+    entry.histogram[entry.last_bucket] += 1

@@ -16,6 +16,9 @@ cdef enum:
 cdef CommandEntry entries[COMMANDS_MAX]
 cdef CommandEntry *buckets[BUCKETS]
 cdef int entries_length = 0
+cdef uint64_t histograms[COMMANDS_MAX][HISTOGRAM_BUCKETS]   # beside the entries, to keep those short
+cdef uint64_t discarded[HISTOGRAM_BUCKETS]                   # where all of them count while nobody wants to know
+cdef bint is_tracking = True
 
 NATIVES = {
     b"get": NATIVE_GET, b"strlen": NATIVE_STRLEN, b"exists": NATIVE_EXISTS, b"ttl": NATIVE_TTL, b"pttl": NATIVE_PTTL,
@@ -88,6 +91,7 @@ def publish(commands) -> None:
     commands = list(commands)
     if len(commands) > COMMANDS_MAX:
         raise ValueError(f"more than {COMMANDS_MAX} commands")
+    reset_statistics()
     memset(buckets, 0, sizeof(buckets))
     memset(entries, 0, sizeof(entries))
     entries_length = 0
@@ -104,6 +108,7 @@ def publish(commands) -> None:
         entry.gated_by = gated_by
         entry.native = NATIVES.get(name, 0)
         entry.command = <PyObject *> command
+        entry.histogram = &histograms[entry.id][0] if is_tracking else &discarded[0]
         i = bucket_of(entry.name, entry.name_length)
         while buckets[i] != NULL:
             i = (i + 1) & (BUCKETS - 1)
@@ -124,4 +129,27 @@ def reset_statistics() -> None:
     """Sets every counter to zero. Executor only."""
     cdef int i
     for i in range(entries_length):
+        if entries[i].calls:   # leave memory alone that was never used
+            memset(histograms[i], 0, sizeof(histograms[i]))
         entries[i].calls = entries[i].microseconds = entries[i].rejected = entries[i].failed = 0
+        entries[i].last_bucket = 0
+
+
+def set_latency_tracking(bint is_wanted) -> None:
+    """Whether durations are kept as histograms from now on. Executor only."""
+    global is_tracking
+    cdef int i
+    is_tracking = is_wanted
+    for i in range(entries_length):
+        entries[i].histogram = &histograms[i][0] if is_wanted else &discarded[0]
+
+
+def histogram(int index) -> list[int]:
+    """Calls by duration of the command with this id: a count for each bucket (`ops.latency` knows their bounds)."""
+    cdef int i
+    return [histograms[index][i] for i in range(HISTOGRAM_BUCKETS)]
+
+
+def last_bucket(int index) -> int:
+    """The bucket of the call timed last of the command with this id."""
+    return entries[index].last_bucket

@@ -37,7 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ops",),
     ("registry",),
     ("protocol",),
-    ("errors", "lib"),
+    ("lib",),      # reads numbers, and refuses bad ones with the errors below
+    ("errors",),
     ("__init__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -324,8 +324,8 @@ LIST = 1  # TYPE_LIST in keyspace/entry.pxd
     [
         "GET l", "SET l v GET", "SET l v NX GET", "GETSET l v", "GETDEL l", "GETEX l", "GETEX l EX nonsense",
         "APPEND l v", "STRLEN l", "GETRANGE l 0 1", "SETRANGE l 0 v", "SETRANGE l 9999999 v", "INCR l",
-        "INCRBYFLOAT l x", "SETBIT l 0 1", "GETBIT l 0", "BITCOUNT l", "BITCOUNT l -1 -5", "BITPOS l 1", "BITOP NOT t l",
-        "BITFIELD l GET u8 0", "BITFIELD l SET u8 0 1", "BITFIELD l", "BITFIELD_RO l GET u8 0",
+        "INCRBYFLOAT l x", "SETBIT l 0 1", "GETBIT l 0", "BITCOUNT l", "BITCOUNT l -1 -5", "BITPOS l 1",
+        "BITOP NOT t l", "BITFIELD l GET u8 0", "BITFIELD l SET u8 0 1", "BITFIELD l", "BITFIELD_RO l GET u8 0",
     ],
 )  # fmt: skip
 def test_wrong_types(ctx: KeyspaceContext, request_: str) -> None:

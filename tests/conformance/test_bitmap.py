@@ -147,7 +147,8 @@ SCRIPTS: dict[str, Script] = {
         BITOP DIFF1 d a b
         BITOP ANDOR d a b
         BITOP ONE d a b
-        MSET big1 0123456789012345678901234567890123456789012345678901234567890123456789 big2 abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq big3 "" big4 "\xff"
+        SET big1 0123456789012345678901234567890123456789012345678901234567890123456789
+        MSET big2 abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq big3 "" big4 "\xff"
         BITOP AND d big1 big2
         GET d
         BITOP OR d big1 big2 big4
@@ -160,7 +161,8 @@ SCRIPTS: dict[str, Script] = {
         GET d
     """,
     "bitfield": "\n".join(
-        f"BITFIELD k GET {width} {offset}\nBITFIELD k SET {width} {offset} {value}\nBITFIELD k INCRBY {width} {offset} 1\nGET k"
+        f"BITFIELD k GET {width} {offset}\nBITFIELD k SET {width} {offset} {value}\n"
+        f"BITFIELD k INCRBY {width} {offset} 1\nGET k"
         for width in _WIDTHS
         for offset in ("0", "3", "#1", "#3")
         for value in ("0", "1", "-1", "127", "9223372036854775807", "-9223372036854775808")

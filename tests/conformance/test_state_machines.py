@@ -8,7 +8,7 @@ Limits: example counts are small by default; MTREDIS_EXAMPLES multiplies them.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -375,7 +375,7 @@ class PubSub(Machine):
 
 
 @pytest.fixture
-def drive(subject: Server, oracle: Server) -> Iterator[Callable[[type[Machine], str, int], None]]:
+def drive(subject: Server, oracle: Server) -> Callable[[type[Machine], str, int], None]:
     """Runs a machine in a mode for about so many examples."""
 
     def run(machine: type[Machine], mode: str, examples: int) -> None:
@@ -391,7 +391,7 @@ def drive(subject: Server, oracle: Server) -> Iterator[Callable[[type[Machine], 
             ),
         )
 
-    yield run
+    return run
 
 
 @pytest.mark.parametrize("mode", ["resp2", "resp3", "multi2"])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -54,7 +53,7 @@ class Running:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self.process.send_signal(signal.SIGINT)
+        self.process.terminate()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,196 @@
+"""What loads a server: redis-benchmark as it comes, and for one client a probe that measures in nanoseconds.
+
+Idea: every driver takes (server, row, amount) and says what the clients saw, as a `Load`. redis-benchmark's CSV is
+read by its header, from the line on that starts it. A mixed load is two redis-benchmarks at once.
+
+Limits: with a mixed load p50 is the mean of both parts' weighted by their requests, p99 the worse of both.
+"""
+
+import csv
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched, cycle
+from pathlib import Path
+
+from bench.contenders import HOST, Server
+from bench.faults import BenchFault
+from bench.workloads import Row
+
+GET_SHARE = 0.8
+CSV_HEADER = '"test","rps"'
+SETS_PER_BATCH = 64
+BATCH_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the clients saw of one run; latencies in microseconds."""
+
+    requests: int
+    rps: float
+    p50: float
+    p99: float
+
+
+class Connection:
+    """A blocking connection to a server for requests whose replies have a known length."""
+
+    def __init__(self, server: Server, timeout: float = 60.0) -> None:
+        self._socket = socket.create_connection((HOST, server.port), timeout=timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def exchange(self, request: bytes, expected: bytes) -> None:
+        """Sends the request and reads the reply, which must be the expected one."""
+        self._socket.sendall(request)
+        reply = self._socket.recv(len(expected))
+        while len(reply) < len(expected):
+            more = self._socket.recv(len(expected) - len(reply))
+            if not more:
+                raise BenchFault(f"the server closed the connection after {reply[:200]!r}")
+            reply += more
+        if reply != expected:
+            raise BenchFault(f"expected the reply {expected[:200]!r}, got {reply[:200]!r}")
+
+
+def encode(*argv: bytes) -> bytes:
+    """The request in RESP."""
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in argv)
+
+
+def key_name(index: int) -> bytes:
+    """The key that redis-benchmark -r makes of a number: 16 bytes."""
+    return b"key:%012d" % index
+
+
+def fill(server: Server, keys: int, size: int) -> None:
+    """The server then holds these keys, each with a value of `size` bytes, and nothing else."""
+    value = b"x" * size
+    with Connection(server) as connection:
+        connection.exchange(encode(b"FLUSHALL"), b"+OK\r\n")
+        per_batch = max(1, min(SETS_PER_BATCH, BATCH_BYTES // size))
+        for batch in batched(range(keys), per_batch):
+            request = b"".join(encode(b"SET", key_name(index), value) for index in batch)
+            connection.exchange(request, b"+OK\r\n" * len(batch))
+
+
+# -- redis-benchmark
+
+
+class RedisBenchmark:
+    """redis-benchmark from `folder`, with that many threads of its own."""
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        self._binary = folder / "redis-benchmark"
+        self._threads = threads
+
+    def run(self, server: Server, row: Row, requests: int) -> Load:
+        """Loads the server with so many requests of the row and says what came of it."""
+        if row.command != "MIXED":
+            return self._finished([(self._start(server, row, row.command, row.clients, requests), requests)])
+        gets = max(1, round(row.clients * GET_SHARE))
+        parts = [("GET", gets, GET_SHARE), ("SET", max(1, row.clients - gets), 1 - GET_SHARE)]
+        started: list[tuple[subprocess.Popen[str], int]] = []
+        try:
+            for command, clients, share in parts:
+                count = round(requests * share)
+                started.append((self._start(server, row, command, clients, count), count))
+        except BaseException:
+            _end([process for process, _ in started])
+            raise
+        return self._finished(started)
+
+    def _start(self, server: Server, row: Row, command: str, clients: int, requests: int) -> subprocess.Popen[str]:
+        words: list[str] = [str(self._binary), "-h", HOST, "-p", str(server.port), "-t", command.lower(), "--csv"]
+        numbers = {"-c": clients, "-n": requests, "-P": row.pipeline, "-d": row.size, "-r": row.keys}
+        if self._threads > 1 and clients >= self._threads:
+            numbers["--threads"] = self._threads
+        words += [word for flag, number in numbers.items() for word in (flag, str(number))]
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def _finished(self, started: Sequence[tuple[subprocess.Popen[str], int]]) -> Load:
+        try:
+            return combined([_result(process, count) for process, count in started])
+        finally:
+            _end([process for process, _ in started])
+
+
+def _result(process: subprocess.Popen[str], requests: int) -> Load:
+    patience = 60.0 + requests / 2000
+    try:
+        output, errors = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise BenchFault(f"redis-benchmark got no end of {requests} requests within {patience:.0f} s") from None
+    if process.returncode:
+        raise BenchFault(f"redis-benchmark ended with status {process.returncode}: {(output + errors)[-300:].strip()}")
+    return parse_csv(output, requests)
+
+
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def parse_csv(output: str, requests: int) -> Load:
+    """The one result in redis-benchmark's CSV; latencies are in milliseconds there."""
+    lines = output.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith(CSV_HEADER)), None)
+    results = [] if start is None else list(csv.DictReader(lines[start:]))
+    if len(results) != 1:
+        raise BenchFault(f"redis-benchmark printed {len(results)} results instead of 1: {output[-300:].strip()}")
+    try:
+        rps, p50, p99 = (float(results[0][column]) for column in ("rps", "p50_latency_ms", "p99_latency_ms"))
+    except (KeyError, TypeError, ValueError):
+        raise BenchFault(f"redis-benchmark printed something else than expected: {output[-300:].strip()}") from None
+    return Load(requests, rps, p50 * 1000, p99 * 1000)
+
+
+def combined(loads: Sequence[Load]) -> Load:
+    """One load of several that ran at the same time."""
+    requests = sum(load.requests for load in loads)
+    seconds = max(load.requests / load.rps for load in loads)
+    p50 = sum(load.p50 * load.requests for load in loads) / requests
+    return Load(requests, requests / seconds, p50, max(load.p99 for load in loads))
+
+
+# -- one client
+
+
+def probe_latency(server: Server, row: Row, seconds: float) -> Load:
+    """One client that waits for each reply, for so many seconds."""
+    value = b"x" * row.size
+    keys = [key_name(random.randrange(row.keys)) for _ in range(1000)]
+    requests: Iterator[bytes]
+    if row.command == "GET":
+        requests, reply = cycle([encode(b"GET", key) for key in keys]), b"$%d\r\n%b\r\n" % (row.size, value)
+    else:
+        requests, reply = cycle([encode(b"SET", key, value) for key in keys]), b"+OK\r\n"
+    times = []
+    with Connection(server) as connection:
+        now = began = time.perf_counter_ns()
+        end = began + int(seconds * 1e9)
+        for request in requests:
+            connection.exchange(request, reply)
+            before, now = now, time.perf_counter_ns()
+            times.append(now - before)
+            if now >= end:
+                break
+    times.sort()
+    count = len(times)
+    return Load(count, count / ((now - began) / 1e9), times[count // 2] / 1000, times[count * 99 // 100] / 1000)

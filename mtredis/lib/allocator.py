@@ -1,0 +1,68 @@
+"""The C library's allocator: what it holds, giving pages back, its own report.
+
+Idea: keys, values and buffers live in glibc's heap; its figures come from `mallinfo2`, the report from `malloc_info`.
+Owner: none, any thread; glibc locks. Limits: CPython's own objects live in another heap (mimalloc) that is not seen
+here; where the library has no such functions (musl), figures are 0 and nothing is given back.
+"""
+
+import ctypes
+from dataclasses import dataclass
+
+_FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+
+
+class _Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]
+
+
+@dataclass(frozen=True, slots=True)
+class HeapFigures:
+    """Bytes: `allocated` by the program, `active` held from the kernel for that."""
+
+    allocated: int
+    active: int
+
+
+_libc = ctypes.CDLL(None)
+_mallinfo2 = getattr(_libc, "mallinfo2", None)
+_malloc_trim = getattr(_libc, "malloc_trim", None)
+_malloc_info = getattr(_libc, "malloc_info", None)
+if _mallinfo2 is not None:
+    _mallinfo2.restype = _Mallinfo
+if _malloc_info is not None:
+    _malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    _libc.open_memstream.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)]
+    _libc.open_memstream.restype = ctypes.c_void_p
+    _libc.fclose.argtypes = [ctypes.c_void_p]
+    _libc.free.argtypes = [ctypes.c_void_p]
+
+NAME = "libc" if _mallinfo2 is None else "glibc"
+
+
+def heap_figures() -> HeapFigures:
+    """What the heap holds now. Walks the free lists: not for every command."""
+    if _mallinfo2 is None:
+        return HeapFigures(0, 0)
+    info = _mallinfo2()
+    return HeapFigures(info.uordblks + info.hblkhd, info.arena + info.hblkhd)
+
+
+def give_back() -> bool:
+    """The kernel has back what pages the heap could spare; whether there were any."""
+    return _malloc_trim is not None and bool(_malloc_trim(0))
+
+
+def report() -> bytes | None:
+    """glibc's description of its arenas (XML), or None where there is none."""
+    if _malloc_info is None:
+        return None
+    text, size = ctypes.c_void_p(), ctypes.c_size_t()
+    stream = _libc.open_memstream(ctypes.byref(text), ctypes.byref(size))
+    if not stream:
+        raise MemoryError
+    _malloc_info(0, stream)
+    _libc.fclose(stream)
+    try:
+        return ctypes.string_at(text, size.value)
+    finally:
+        _libc.free(text)
