@@ -19,7 +19,7 @@ from types import FrameType
 
 from mtredis import __version__
 from mtredis.client import Client, SharedSettings
-from mtredis.errors import ConfigError
+from mtredis.errors import CommandError, ConfigError
 from mtredis.executor import admission
 from mtredis.executor.balance import Balance, LoadMeter
 from mtredis.executor.executor import Executor
@@ -36,16 +36,35 @@ from mtredis.network.worker import Worker
 from mtredis.ops import config_file, config_reference, log, process, systemd
 from mtredis.ops.config import Config
 from mtredis.ops.latency import LatencyMonitor
+from mtredis.ops.redaction import shown_arguments
 from mtredis.ops.slowlog import SlowLog
 from mtredis.ops.statistics import Statistics
 from mtredis.registry import command as registry
 from mtredis.registry import table
 
+RESERVED_DESCRIPTORS = 48     # listeners, event loops, log, /proc
+DESCRIPTORS_PER_WORKER = 3
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
 LIMIT_PARAMETERS = (
     "proto-max-bulk-len", "client-query-buffer-limit", "timeout", "maxclients", "tcp-keepalive", "requirepass",
     "protected-mode", "client-output-buffer-limit",
 )  # fmt: skip
+
+
+def publish_commands(config: Config) -> None:
+    """Makes all command families known to the compiled core, under the names that rename-command gives them.
+
+    Raises ConfigError for a rename that cannot be.
+    """
+    registry.load_families()
+    commands = list(registry.REGISTRY.walk())
+    for renamed in config.renamed_commands:
+        try:
+            registry.REGISTRY.rename(renamed.old.encode(), renamed.new.encode())
+        except CommandError as error:
+            line = f"rename-command {renamed.old} {renamed.new}"
+            raise config_file.fatal_report(renamed.where, line, str(error)) from None
+    table.publish(admission.describe_all(registry.REGISTRY, commands))
 
 
 class ClientDirectory:
@@ -73,10 +92,10 @@ class Server:
     redis_version = REDIS_VERSION
 
     def __init__(self, config: Config) -> None:
-        registry.load_families()
-        table.publish(admission.describe(command) for command in registry.REGISTRY.walk())
+        publish_commands(config)
         self.config = config
         self.run_id = secrets.token_hex(20)
+        self.replication_id = secrets.token_hex(20)
         self.started = time.time()
         self.shared = SharedSettings()
         self.keyspace = Keyspace(config.databases)
@@ -96,7 +115,8 @@ class Server:
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
         self.stopped = threading.Event()
-        self._next_watchdog = 0.0
+        self.cron_paused = False
+        self._next_watchdog = self._next_survey = 0.0
         self._watchdog = systemd.watchdog_interval()
         self._listeners: list[socket.socket] = []
         self._inherited: list[socket.socket] = []
@@ -138,6 +158,7 @@ class Server:
             (("notify-keyspace-events",), self._apply_events),
             (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), self._apply_memory),
             (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self._apply_observation),
+            (("latency-tracking",), self._apply_latency_tracking),
             (("hz",), self._apply_hz),
             (("io-threads-mode",), self._apply_io_threads_mode),
             (("port", "bind"), self._listen_again),
@@ -179,6 +200,9 @@ class Server:
     def _apply_observation(self) -> None:
         self.executor.slow_threshold = self.slow_threshold()
         self.slowlog.set_max_len(self.config.slowlog_max_len)
+
+    def _apply_latency_tracking(self) -> None:
+        table.set_latency_tracking(self.config.latency_tracking)
 
     def slow_threshold(self) -> int:
         """µs from which somebody wants to hear of a command: the slow log or the latency monitor; -1: nobody."""
@@ -233,10 +257,13 @@ class Server:
         """A command took longer than the slow log's or the latency monitor's threshold."""
         threshold = self.config.slowlog_log_slower_than
         if 0 <= threshold <= microseconds and not command.flags & registry.SKIP_SLOWLOG:
-            self.slowlog.record(argv, microseconds, client.address, client.name)
+            self.slowlog.record(shown_arguments(command.name, argv), microseconds, client.address, client.name)
+        self.sample_latency("fast-command" if command.flags & registry.FAST else "command", microseconds)
+
+    def sample_latency(self, event: str, microseconds: int) -> None:
+        """Tells the latency monitor of an event, if it took as long as `latency-monitor-threshold`."""
         threshold = self.config.latency_monitor_threshold
         if threshold and microseconds // 1000 >= threshold:
-            event = "fast-command" if command.flags & registry.FAST else "command"
             self.latency.sample(event, microseconds // 1000)
 
     def report_bug(self, name: str, error: BaseException) -> None:
@@ -249,16 +276,28 @@ class Server:
     def cron(self, now: int) -> None:
         """The periodic work of the executor; `now` in unix ms."""
         self._rebalance()
-        self.memory.sample()
+        self._feed_watchdog()
+        if self.cron_paused:
+            return
+        self._sample_memory(now)
         self.statistics.sample(now)
         if self.keyspace.active_expire:
+            spent = self.keyspace.expiry.microseconds
             self.keyspace.active_expire_cycle(
                 budget_us=250_000 // self.config.hz, effort=self.config.active_expire_effort
             )
+            self.sample_latency("expire-cycle", self.keyspace.expiry.microseconds - spent)
         self.keyspace.reclaim()
         if self.pause.mode:
             self.pause.is_active(now)
-        self._feed_watchdog()
+
+    def _sample_memory(self, now: int) -> None:
+        """RSS each time; what the clients hold once a second, for that visits every connection."""
+        if now >= self._next_survey or self._next_survey > now + 1000:
+            self._next_survey = now + 1000
+            self.memory.sample(self.executor.survey())
+        else:
+            self.memory.sample()
 
     def _feed_watchdog(self) -> None:
         if self._watchdog is None or time.monotonic() < self._next_watchdog:
@@ -293,18 +332,15 @@ class Server:
         self._accept_from(self._listeners)
 
     def _listen_again(self) -> None:
-        """CONFIG SET port or bind: the new sockets replace the old ones, or nothing changes."""
-        before = self._listeners
-        if self.config.port:
-            for listener in before:   # the same address may be among the new ones
-                listener.close()
+        """CONFIG SET port or bind: the new sockets replace the old ones, or the old ones are opened again."""
+        before = [listener.getsockname()[:2] for listener in self._listeners]
+        listeners.close_listeners(self._listeners)   # an address may be among the new ones, too
         try:
             self._open_tcp()
         except ConfigError:
-            self._listeners = []
+            self._listeners = [listeners.listen_address(*address, self.config.tcp_backlog) for address in before]
+            self._accept_from(self._listeners)
             raise ConfigError("Unable to listen on this port. Check server logs.") from None
-        for listener in before:
-            listener.close()
 
     def _accept_from(self, sockets: list[socket.socket]) -> None:
         for listener in sockets:
@@ -350,8 +386,18 @@ class Server:
         log.warning("Redis is now ready to exit, bye bye...")
 
     def reset_statistics(self) -> None:
-        """CONFIG RESETSTAT."""
+        """CONFIG RESETSTAT: everything that INFO stats, commandstats, errorstats and latencystats count starts at 0."""
         self.statistics.reset()
+        table.reset_statistics()
+        self.shared.reset_statistics()
+        for worker in self.workers:
+            worker.reset_statistics()
+        executor, keyspace = self.executor, self.keyspace
+        executor.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
+        keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = 0
+        expiry = keyspace.expiry
+        expiry.expired = expiry.microseconds = expiry.cut_short = 0
+        expiry.stale_percent = 0.0
 
     def describe(self) -> str:
         """The ready line: version, interpreter, GIL, threads."""
@@ -365,19 +411,21 @@ class Server:
 
 def serve(config: Config) -> int:
     """Runs a server until it is told to stop; the exit status."""
-    if config.daemonize:
-        process.daemonize()
     process.open_logs(config)
+    supervisor = systemd.supervise(config.supervised)
+    if config.daemonize and not supervisor.active:
+        process.daemonize()
     process.check_tcp_backlog(config.tcp_backlog)
-    process.follow_maxclients(config)
     try:
+        process.follow_maxclients(config, RESERVED_DESCRIPTORS + DESCRIPTORS_PER_WORKER * config.io_threads)
+        process.OomScore(config).follow()
         server = Server(config)
         server.listen()
     except ConfigError as error:
         log.warning(str(error))
         return 1
-    server.supervisor = systemd.supervise(config.supervised)
-    pidfile = process.write_pidfile(config.pidfile) if config.pidfile else None
+    server.supervisor = supervisor
+    pidfile = process.write_pidfile(process.pidfile_path(config)) if process.pidfile_path(config) else None
     _catch_signals(server)
     log.notice(server.describe())
     thread = server.start()

@@ -58,7 +58,12 @@ class Shared:
             requests += [("CLIENT", "KILL", "TYPE", kind) for kind in ("NORMAL", "PUBSUB")]
             requests += [("DEBUG", "SET-ACTIVE-EXPIRE", "1")]
             replies = admin.pipeline(requests)
-        errors = [(request, reply) for request, reply in zip(requests, replies, strict=True) if reply.is_error]
+        # a command that is not there at all is the finding of its conformance test, not of all tests
+        errors = [
+            (request, reply)
+            for request, reply in zip(requests, replies, strict=True)
+            if reply.is_error and not reply.data.startswith(b"ERR unknown command")
+        ]
         assert not errors, f"the reset between tests failed: {errors}"
 
     def close(self) -> None:

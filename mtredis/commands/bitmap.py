@@ -5,7 +5,8 @@ the string's own memory.
 
 Owner: the executor thread.
 Invariants: a refused command has changed nothing. BITFIELD's writes are one step for readers on other threads.
-Limits: bit offsets reach to proto-max-bulk-len bytes; a field may stick out beyond by its width.
+Limits: bit offsets reach to proto-max-bulk-len bytes. A field that begins before and ends behind that is not written
+(Redis lets the string grow by it).
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -82,6 +82,7 @@ def is_found(ctx: "Context", key: bytes) -> bool:
         ctx.server.keyspace.hits += 1
         return True
     ctx.server.keyspace.misses += 1
+    ctx.notify(b"keymiss", key)
     return False
 
 

@@ -7,12 +7,14 @@ below walked, in the order in which Redis checks, and the first gate that is shu
 Owner: the executor thread. Limit: queueing in MULTI is no refusal and stays with the executor.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError
 from mtredis.ops.config import is_action_allowed
-from mtredis.registry.command import DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, WRITE, Command
+from mtredis.registry.command import (
+    DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, WRITE, Command, Registry,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
@@ -124,6 +126,13 @@ def admit(ctx: "Context", command: Command, argv: list[bytes], gates: int) -> bo
     return all(check(ctx, command, argv) for gate, check in GATES if gates & gate)
 
 
-def describe(command: Command) -> tuple[bytes, Any, int, int, int]:
-    """What `registry.table.publish` wants to know of a command."""
-    return command.name, command, command.arity, int(command.flags), gates_of(command)
+def describe_all(registry: Registry, commands: Iterable[Command]) -> list[tuple[bytes, Command, int, int, int]]:
+    """What `registry.table.publish` wants to know of all commands, by id: (wire name, command, arity, flags, gates).
+
+    The wire name is what a client writes: the registry's key, or nothing for subcommands and for commands renamed away.
+    """
+    wire_names = {command.id: name for name, command in registry.commands.items()}
+    return [
+        (wire_names.get(command.id, b""), command, command.arity, int(command.flags), gates_of(command))
+        for command in sorted(commands, key=lambda command: command.id)
+    ]

@@ -6,7 +6,7 @@ anything.
 
 Owner: none; pure functions.
 Invariants: integers have one spelling (numbers.pyx); times leave this module as absolute unix milliseconds.
-Limits: words of options are compared without regard to the case of ASCII letters only.
+Limits: words of options are compared as they are but for the case of ASCII letters; Redis stops at a NUL byte in them.
 """
 
 import re

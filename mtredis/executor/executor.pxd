@@ -41,6 +41,8 @@ cdef class Executor:
     cdef public int64_t cron_interval    # ms
     cdef public uint64_t commands        # executed on this thread
     cdef public uint64_t rounds          # of the loop in `run`
+    cdef public uint64_t driven_reads    # of sockets, by this thread
+    cdef public uint64_t driven_writes
     cdef Py_ssize_t errors_seen          # error replies that are counted for a command already
     cdef public int64_t slow_threshold   # µs from which `on_slow` is told; -1: never
     cdef uint64_t natives                # counts native commands, to time one in NATIVE_SAMPLE

@@ -368,6 +368,8 @@ cdef class Executor:
     cdef int drive_loop(self, Loop *loop) except -1:
         """Polls a loop, executes what is ready, sends the replies."""
         cdef Connection *connection
+        cdef uint64_t reads = loop.reads
+        cdef uint64_t writes = loop.writes
         with nogil:
             loop.poll(loop, 0)
         while loop.ready != NULL:
@@ -381,6 +383,8 @@ cdef class Executor:
             loop.finish(loop, connection)
         with nogil:
             loop.flush(loop)
+        self.driven_reads += loop.reads - reads
+        self.driven_writes += loop.writes - writes
         return 0
 
     def run_due(self) -> None:
@@ -564,7 +568,7 @@ cdef class Executor:
         core_set_now(self.core, unix_ms())
         self.context.enter(connection)
         command = <object> entry.command if entry != NULL else None
-        if command is None or command.handler is None:
+        if command is not None and command.handler is None:
             command = self.resolve(argv)
             if command is not None:
                 entry = command_at(command.id)

@@ -1,18 +1,99 @@
 """How much memory the server uses: the keyspace's running estimate, and what the kernel says the process holds.
 
-Idea: the estimate follows every write at once but knows only the data; RSS knows everything but is read some times a
-second, and keeps pages that an allocator has not given back. `used()` is the estimate plus what the process held before
-it had any data; `rss` is psutil's last reading. Limits are checked against `used()`, so that deleting helps at once.
+Idea: the estimate follows every write at once but knows only the data and, by sampling, the clients; RSS knows
+everything but is read some times a second, and keeps pages that an allocator has not given back. `used()` is the
+estimate plus what the process held before it had any data; `rss` is psutil's last reading. Limits are checked against
+`used()`, so that deleting helps at once.
 
-Owner: the executor thread. Figures in bytes. Limit: client buffers are counted by sampling, once per cron.
+Owner: the executor thread. Figures in bytes.
 """
 
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 
+from mtredis.lib import allocator
+from mtredis.lib.allocator import HeapFigures
+
 if TYPE_CHECKING:
-    from mtredis.keyspace.database import Keyspace
+    from mtredis.keyspace.database import Database, Keyspace
+
+SEGMENT_SIZE = 4544 + 24  # struct Segment, its place in the directory and the vector
+_UNITS = "KMGTP"
+
+
+def human_size(size: int) -> str:
+    """512B, 1.50K, 2.00M, ..."""
+    if size < 1024:
+        return f"{size}B"
+    for power, unit in enumerate(_UNITS, 1):
+        if size < 1024 ** (power + 1):
+            return f"{size / 1024**power:.2f}{unit}"
+    return f"{size}B"
+
+
+def table_overhead(db: "Database") -> int:
+    """What the tables of a database take without its entries."""
+    return int(db.segments) * SEGMENT_SIZE if len(db) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOverview:
+    """The server's memory at one moment, in bytes; `overhead` is all but the data."""
+
+    used: int
+    peak: int
+    rss: int
+    startup: int
+    clients: int
+    tables: int
+    keys: int
+    heap: HeapFigures
+
+    @property
+    def overhead(self) -> int:
+        return self.startup + self.clients + self.tables
+
+    @property
+    def dataset(self) -> int:
+        return max(0, self.used - self.overhead)
+
+    @property
+    def dataset_percent(self) -> float:
+        """Of what was used since the start."""
+        return self.dataset * 100 / max(1, self.used - self.startup)
+
+    @property
+    def peak_percent(self) -> float:
+        return self.used * 100 / max(1, self.peak)
+
+    @property
+    def bytes_per_key(self) -> int:
+        return self.dataset // self.keys if self.keys else 0
+
+    @property
+    def resident(self) -> int:
+        """What of the allocator's memory can be in RAM at most."""
+        return min(self.rss, self.heap.active) if self.heap.active else self.rss
+
+    @property
+    def heap_fragmentation(self) -> float:
+        return self.heap.active / max(1, self.heap.allocated) if self.heap.active else 1.0
+
+    @property
+    def heap_residence(self) -> float:
+        return self.resident / max(1, self.heap.active) if self.heap.active else 1.0
+
+    @property
+    def rss_overhead(self) -> float:
+        return self.rss / max(1, self.resident)
+
+    @property
+    def fragmentation(self) -> float:
+        """RSS over the estimate."""
+        return self.rss / max(1, self.used)
 
 
 class MemoryAccount:
@@ -22,8 +103,8 @@ class MemoryAccount:
         self._keyspace = keyspace
         self._process = process or psutil.Process()
         self.maxmemory = 0
+        self.clients = 0
         self.rss = 0
-        self.rss_peak = 0
         self.peak = 0
         self.peak_time = 0.0
         self.startup = max(0, self._read_rss() - self.data())
@@ -38,31 +119,32 @@ class MemoryAccount:
 
     def used(self) -> int:
         """The estimate of all that the server uses."""
-        return self.startup + self.data()
+        return self.startup + self.clients + self.data()
 
-    def sample(self) -> None:
-        """Reads RSS and keeps the peaks. Cron calls it."""
+    def sample(self, connections: dict[str, int] | None = None) -> None:
+        """Reads RSS and keeps the peak; with what the executor's survey of the connections has found, if there is one."""
+        if connections is not None:
+            self.clients = connections["normal"] + connections["pubsub"]
         self.rss = self._read_rss()
-        self.rss_peak = max(self.rss_peak, self.rss)
-        self.peak = max(self.peak, self.used())
+        used = self.used()
+        if used > self.peak:
+            self.peak, self.peak_time = used, time.time()
 
     def is_over_limit(self) -> bool:
         """Whether a command that needs memory must be refused."""
         return 0 < self.maxmemory < self.used()
 
-    def fragmentation(self) -> float:
-        """RSS over the estimate."""
-        return self.rss / max(1, self.used())
-
-    def statistics(self) -> dict[str, Any]:
-        """Bytes by name."""
-        return {
-            "used": self.used(),
-            "data": self.data(),
-            "peak": self.peak,
-            "rss": self.rss,
-            "rss_peak": self.rss_peak,
-            "startup": self.startup,
-            "maxmemory": self.maxmemory,
-            "fragmentation": self.fragmentation(),
-        }
+    def overview(self, connections: dict[str, int]) -> MemoryOverview:
+        """Everything that INFO and MEMORY STATS say, sampled now."""
+        self.sample(connections)
+        databases = [self._keyspace[index] for index in range(len(self._keyspace))]
+        return MemoryOverview(
+            used=self.used(),
+            peak=self.peak,
+            rss=self.rss,
+            startup=self.startup,
+            clients=self.clients,
+            tables=sum(map(table_overhead, databases)),
+            keys=sum(map(len, databases)),
+            heap=allocator.heap_figures(),
+        )

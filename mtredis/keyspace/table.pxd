@@ -11,7 +11,7 @@ Codes of the functions that return int: >= 0 as documented with each, NO_MEMORY:
 A life of a SET:   hash = key_hash(core, key, klen); table_set_string(core.tables[db], hash, key, klen, v, vlen, -1, 0)
 A life of a GET:   entry = table_find(table, hash, key, klen); entry_is_expired(entry, core.now)? entry_touch(core, entry,
                    &core.random); data = entry_string(entry, digits, &length)
-A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, &entry, &read) ... copy ... reader_done(core, &read)
+A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, now, &entry, &read), copy, reader_done(core, &read)
 """
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint64_t

@@ -27,7 +27,7 @@ def listen_tcp(addresses: Sequence[str], port: int, backlog: int) -> list[socket
     for address in addresses:
         optional = address.startswith("-")
         try:
-            sockets.append(_listen_address(address.removeprefix("-"), port, backlog))
+            sockets.append(listen_address(address.removeprefix("-"), port, backlog))
         except OSError as error:
             if optional and error.errno in _ABSENT:
                 continue
@@ -40,7 +40,8 @@ def listen_tcp(addresses: Sequence[str], port: int, backlog: int) -> list[socket
     return sockets
 
 
-def _listen_address(address: str, port: int, backlog: int) -> socket.socket:
+def listen_address(address: str, port: int, backlog: int) -> socket.socket:
+    """One non-blocking listening TCP socket. Raises OSError."""
     host = {"*": "0.0.0.0", "::*": "::"}.get(address, address)
     family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)

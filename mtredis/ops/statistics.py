@@ -65,7 +65,6 @@ class Statistics:
         self.bugs = 0
         self.errors: dict[str, int] = {}
         self.error_replies = 0
-        self.denied_passwords = 0
         self._counts_kinds = True
         self.commands_rate = Rate()
         self.input_rate = Rate()
@@ -148,7 +147,7 @@ class Statistics:
     def reset(self) -> None:
         """CONFIG RESETSTAT, for what is counted here."""
         self.errors.clear()
-        self.error_replies = self.denied_passwords = 0
+        self.error_replies = 0
         self._counts_kinds = True
         for rate in (self.commands_rate, self.input_rate, self.output_rate, self.rounds_rate):
             rate.reset()

@@ -284,6 +284,20 @@ class Registry:
             yield top
             yield from top.subcommands.values()
 
+    def rename(self, name: bytes, new_name: bytes) -> None:
+        """rename-command: the command answers to `new_name` only, or to nothing if that is empty.
+
+        Raises CommandError when there is no such command, or the new name is taken.
+        """
+        old, new = name.lower(), new_name.lower()
+        if old not in self.commands:
+            raise CommandError("No such command in rename-command")
+        if new in self.commands:
+            raise CommandError("Target command name already exists")
+        renamed = self.commands.pop(old)
+        if new:
+            self.commands[new] = renamed
+
     def unknown_command(self, argv: Sequence[bytes]) -> CommandError:
         """The refusal of a request whose command `lookup` does not find."""
         if argv[0].lower() in self.commands:

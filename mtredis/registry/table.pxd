@@ -26,7 +26,9 @@ cdef enum Native:
 
 cdef struct CommandEntry:
     char name[COMMAND_NAME_SIZE]   # lower case; "config|get" for a subcommand
+    char wire_name[COMMAND_NAME_SIZE]   # what clients write, lower case; empty for a subcommand
     uint8_t name_length
+    uint8_t wire_name_length
     uint8_t native                 # a Native
     int16_t arity                  # Redis's convention: negative for "at least"
     uint16_t id                    # index in the table; names the counters of workers

@@ -45,13 +45,13 @@ cdef inline uint32_t bucket_of(const char *name, size_t length) noexcept nogil:
 cdef inline bint is_same_name(const CommandEntry *entry, const char *name, size_t length) noexcept nogil:
     cdef size_t i
     cdef char c
-    if entry.name_length != length:
+    if entry.wire_name_length != length:
         return False
     for i in range(length):
         c = name[i]
         if c >= 65 and c <= 90:
             c += 32
-        if c != entry.name[i]:
+        if c != entry.wire_name[i]:
             return False
     return True
 
@@ -80,14 +80,15 @@ cdef int command_count() noexcept nogil:
 
 
 def publish(commands) -> None:
-    """Makes exactly these `(name, command, arity, flags, gated_by)` the table. Before threads start, and in tests.
+    """Makes exactly these `(wire name, command, arity, flags, gated_by)` the table, in the order of their ids.
 
-    Raises ValueError for a name that does not fit. The caller keeps every `command` alive.
+    The wire name is what clients write; without one the command is found only by its id. Before threads start, and in
+    tests. Raises ValueError for a name that does not fit. The caller keeps every `command` alive.
     """
     global entries_length
     cdef CommandEntry *entry
     cdef uint32_t i
-    cdef bytes name
+    cdef bytes name, wire_name
     commands = list(commands)
     if len(commands) > COMMANDS_MAX:
         raise ValueError(f"more than {COMMANDS_MAX} commands")
@@ -95,7 +96,8 @@ def publish(commands) -> None:
     memset(buckets, 0, sizeof(buckets))
     memset(entries, 0, sizeof(entries))
     entries_length = 0
-    for name, command, arity, flags, gated_by in commands:
+    for wire_name, command, arity, flags, gated_by in commands:
+        name = command.name
         if not 0 < len(name) < COMMAND_NAME_SIZE:
             raise ValueError(f"command name {name!r} does not fit")
         entry = &entries[entries_length]
@@ -109,7 +111,13 @@ def publish(commands) -> None:
         entry.native = NATIVES.get(name, 0)
         entry.command = <PyObject *> command
         entry.histogram = &histograms[entry.id][0] if is_tracking else &discarded[0]
-        i = bucket_of(entry.name, entry.name_length)
+        if not wire_name:
+            continue
+        if len(wire_name) >= COMMAND_NAME_SIZE:
+            raise ValueError(f"command name {wire_name!r} does not fit")
+        memcpy(entry.wire_name, <const char *> wire_name, len(wire_name))
+        entry.wire_name_length = <uint8_t> len(wire_name)
+        i = bucket_of(entry.wire_name, entry.wire_name_length)
         while buckets[i] != NULL:
             i = (i + 1) & (BUCKETS - 1)
         buckets[i] = entry

@@ -222,8 +222,8 @@ SCRIPTS: dict[str, Script] = {
         nosuchcommand
         nosuchcommand a b c
         NoSuchCommand "a b" "\\x00\\r\\n" 'x'
-        nosuchcommand aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b c
-        nosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommandnosuchcommand
+        @LONG b c
+        @LONGER
         "" a
         "no\\r\\nsuch" a
         CONFIG BOGUS
@@ -235,7 +235,7 @@ SCRIPTS: dict[str, Script] = {
         memory
         get|set
         config|get maxmemory
-    """,
+    """.replace("@LONGER", "nosuchcommand" * 10).replace("@LONG", "nosuchcommand " + "a" * 125),
 }
 
 

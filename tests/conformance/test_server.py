@@ -386,13 +386,15 @@ def test_info_section(pair: Pair, section: str) -> None:
 
 
 _FIELDS = {
-    "server": "redis_version redis_mode os arch_bits process_id run_id tcp_port uptime_in_seconds uptime_in_days hz config_file",
-    "clients": "connected_clients maxclients client_recent_max_input_buffer client_recent_max_output_buffer blocked_clients"
-    " pubsub_clients watching_clients total_watched_keys",
-    "memory": "used_memory used_memory_human used_memory_rss used_memory_peak maxmemory maxmemory_human maxmemory_policy"
-    " mem_fragmentation_ratio used_memory_dataset used_memory_overhead total_system_memory",
+    "server": "redis_version redis_mode os arch_bits process_id run_id tcp_port uptime_in_seconds uptime_in_days hz"
+    " config_file",
+    "clients": "connected_clients maxclients client_recent_max_input_buffer client_recent_max_output_buffer"
+    " blocked_clients pubsub_clients watching_clients total_watched_keys",
+    "memory": "used_memory used_memory_human used_memory_rss used_memory_peak maxmemory maxmemory_human"
+    " maxmemory_policy mem_fragmentation_ratio used_memory_dataset used_memory_overhead total_system_memory",
     "stats": "total_connections_received total_commands_processed instantaneous_ops_per_sec total_net_input_bytes"
-    " total_net_output_bytes rejected_connections expired_keys evicted_keys keyspace_hits keyspace_misses pubsub_channels"
+    " total_net_output_bytes rejected_connections expired_keys evicted_keys"
+    " keyspace_hits keyspace_misses pubsub_channels"
     " pubsub_patterns total_error_replies total_reads_processed total_writes_processed",
     "cpu": "used_cpu_sys used_cpu_user",
 }
@@ -544,9 +546,9 @@ def test_monitor_shows_what_clients_do(pair: Pair) -> None:
         with server.connect() as monitor, server.connect() as worker:
             assert monitor.command("MONITOR") == OK
             requests = [
-                ("SET", "k", b'a "b"\r\n\x00\xff\\'), ("get", "k"), ("SELECT", "3"), ("SET", "x", "1"), ("NOSUCH", "a"), ("GET",),
-                ("MULTI",), ("SET", "y", "2"), ("EXEC",), ("AUTH", "default", "secret"), ("HELLO", "2", "AUTH", "default", "pw"),
-                ("CONFIG", "GET", "maxmemory"), ("ECHO", ""), ("PING", "last"),
+                ("SET", "k", b'a "b"\r\n\x00\xff\\'), ("get", "k"), ("SELECT", "3"), ("SET", "x", "1"), ("NOSUCH", "a"),
+                ("GET",), ("MULTI",), ("SET", "y", "2"), ("EXEC",), ("AUTH", "default", "secret"),
+                ("HELLO", "2", "AUTH", "default", "pw"), ("CONFIG", "GET", "maxmemory"), ("ECHO", ""), ("PING", "last"),
             ]  # fmt: skip
             worker.pipeline(requests)
             lines = []

@@ -99,7 +99,8 @@ def test_pidfile_and_logfile(serve: Serve) -> None:
 def test_config_file_include_and_command_line(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "more.conf").write_text("slowlog-max-len 77\n")
     server = serve(
-        config_text=f'# comment\nmaxmemory 100mb\n\ntimeout   0\nmaxmemory-policy "allkeys-lru"\ninclude {tmp_path}/more.conf\n',
+        config_text='# comment\nmaxmemory 100mb\n\ntimeout   0\nmaxmemory-policy "allkeys-lru"\n'
+        f"include {tmp_path}/more.conf\n",
         maxmemory="200mb",
     )
     with server.connect() as connection:
@@ -303,7 +304,8 @@ def test_daemonize(tmp_path: Path) -> None:
     port = free_port()
     pidfile = tmp_path / "d.pid"
     done = run_to_end(
-        "--port", str(port), "--bind", "127.0.0.1", "--daemonize", "yes", "--pidfile", str(pidfile), "--logfile", str(tmp_path / "d.log"),
+        "--port", str(port), "--bind", "127.0.0.1", "--daemonize", "yes",
+        "--pidfile", str(pidfile), "--logfile", str(tmp_path / "d.log"),
         folder=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0

@@ -4,7 +4,7 @@ Idea: a script is a list of steps, written as lines; the same steps go to both s
 protocol, and what each connection received, push messages included, must be equal. There are only as many
 exceptions as there are values that cannot be equal (ids, times, ports): the table `_COMPARISONS`.
 
-A line:  [@N] [~|^] request     in redis-cli's quoting ("..." with \\xHH and \\n; '...'; a lone "" is an empty argument)
+A line:  [@N] [~|^] request     in redis-cli's quoting ("..." with \\xHH and \\n; '...'; "" is an empty argument)
   @N   the connection to use (default 1); connections appear when they are first used
   ~    no reply is expected (CLIENT REPLY OFF and what follows it)
   ^    everything up to the close of the connection is expected

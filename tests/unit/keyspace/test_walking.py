@@ -20,7 +20,7 @@ def scan_all(db, count, between=lambda: None):
     return met
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 3000), st.integers(20, 300), st.sampled_from([(30, 2), (2, 30), (20, 20)]))
 def test_scan_meets_each_lasting_key_once_while_others_come_and_go(seed, lasting, count, rates):
     randomness = random.Random(seed)
