@@ -44,15 +44,15 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line; `--help` says what is there."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="mtredis and redis-server side by side")
     parser.add_argument("--profile", choices=PROFILES, default="short", help="what is measured (default: short)")
-    parser.add_argument("--only", metavar="PATTERN", help="only the rows of this name, as in a shell: --only 'GET c50*'")
+    parser.add_argument("--only", metavar="PATTERN", help="only the rows of this name: --only 'GET c50*'")
     parser.add_argument("--rounds", type=_positive_integer, help="rounds per row")
     parser.add_argument("--seconds", type=_positive, help="about how long one contender is loaded in one round")
-    parser.add_argument("--io-threads", type=_positive_integer, help="redis-server's (default: mtredis's workers, the cores)")
+    parser.add_argument("--io-threads", type=_positive_integer, help="redis-server's (default: the cores)")
     parser.add_argument("--client-threads", type=_positive_integer, help="redis-benchmark's (default: cores ÷ 4)")
     parser.add_argument("--seed", type=int, help="of the random order (default: the time)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where JSON and PNG go (default: bench/results)")
-    parser.add_argument("--check", action="store_true", help="ends with status 1 when a target of bench/targets.py is missed")
-    parser.add_argument("--perf", metavar="ROW", help="only this: the symbols where mtredis spends its time in this row")
+    parser.add_argument("--check", action="store_true", help="status 1 when a target of bench/targets.py is missed")
+    parser.add_argument("--perf", metavar="ROW", help="only this: where mtredis spends its CPU in this row")
     return parser.parse_args(argv)
 
 
@@ -93,13 +93,15 @@ def _run(arguments: argparse.Namespace) -> int:
     random.seed(seed)
     redis_folder = find_redis()
     cores = len(os.sched_getaffinity(0))
-    io_threads = arguments.io_threads or max(2, cores)
-    benchmark = RedisBenchmark(redis_folder, client_threads := arguments.client_threads or max(1, cores // 4))
+    client_threads = arguments.client_threads or max(1, cores // 4)
+    benchmark = RedisBenchmark(redis_folder, client_threads)
     if arguments.perf:
         return _profile_row(arguments, benchmark)
-    lineup, curves = _lineup(profile, redis_folder, io_threads, cores)
+    lineup, curves = _lineup(profile, redis_folder, arguments.io_threads or max(2, cores), cores)
     facts = machine.facts(redis_folder)
-    parameters: dict[str, Any] = {
+    began = time.monotonic()
+    results, memory, threads = _measure(profile, lineup, benchmark)
+    parameters = {
         "profile": arguments.profile,
         "only": arguments.only,
         "rounds": profile.rounds,
@@ -107,10 +109,9 @@ def _run(arguments: argparse.Namespace) -> int:
         "seed": seed,
         "client_threads": client_threads,
         "contenders": {each.name: each.command_line(0) for each in lineup},
+        "server_threads": threads,
+        "took_seconds": round(time.monotonic() - began, 1),
     }
-    began = time.monotonic()
-    results, memory, threads = _measure(profile, lineup, benchmark)
-    parameters |= {"server_threads": threads, "took_seconds": round(time.monotonic() - began, 1)}
     verdicts = targets.check(results, memory)
     _print(facts, results, memory)
     _write(arguments, report.document(facts, parameters, results, memory, verdicts), results, curves)
@@ -123,7 +124,8 @@ def _chosen(arguments: argparse.Namespace) -> Profile:
     if arguments.only:
         rows = workloads.select(profile.rows, arguments.only)
         if not rows:
-            raise BenchFault(f"no row of the profile is called {arguments.only}: {', '.join(r.name for r in profile.rows)}")
+            known = ", ".join(row.name for row in profile.rows)
+            raise BenchFault(f"no row of the profile is called {arguments.only}: {known}")
         profile = replace(profile, rows=rows, has_footprint=False)
     rounds, seconds = arguments.rounds or profile.rounds, arguments.seconds or profile.seconds
     return replace(profile, rounds=rounds, seconds=seconds)

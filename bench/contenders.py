@@ -10,14 +10,12 @@ server ends threads while it serves.
 Limits: the port is free when it is chosen, not for certain when the server binds it; then the start fails and says so.
 """
 
-import os
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -96,7 +94,7 @@ class Server:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _wait_ready(self) -> None:
@@ -163,7 +161,7 @@ class Server:
 
     def threads(self) -> int:
         """How many threads it has now."""
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
     def rss(self) -> int:
         """Its resident memory in bytes."""

@@ -78,7 +78,7 @@ def fill(server: Server, keys: int, size: int) -> None:
     with Connection(server) as connection:
         connection.exchange(encode(b"FLUSHALL"), b"+OK\r\n")
         per_batch = max(1, min(SETS_PER_BATCH, BATCH_BYTES // size))
-        for batch in batched(range(keys), per_batch):
+        for batch in batched(range(keys), per_batch, strict=False):
             request = b"".join(encode(b"SET", key_name(index), value) for index in batch)
             connection.exchange(request, b"+OK\r\n" * len(batch))
 

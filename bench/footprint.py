@@ -61,7 +61,11 @@ class FootprintResult:
 
 
 def measure(
-    contenders: Sequence[Contender], rounds: int, folder: Path, say: Callable[[str], None], connections: int = CONNECTIONS
+    contenders: Sequence[Contender],
+    rounds: int,
+    folder: Path,
+    say: Callable[[str], None],
+    connections: int = CONNECTIONS,
 ) -> FootprintResult:
     """The footprint of every contender, in interleaved rounds."""
     result = FootprintResult()
@@ -94,7 +98,7 @@ def _bytes_per_key(server: Server, values: Iterable[bytes]) -> float:
     with Connection(server) as connection:
         connection.exchange(encode(b"SET", key_name(0), b"x"), b"+OK\r\n")
         before = server.rss()
-        for batch in batched(enumerate(values), 100):
+        for batch in batched(enumerate(values), 100, strict=True):
             request = b"".join(encode(b"SET", key_name(index), value) for index, value in batch)
             connection.exchange(request, b"+OK\r\n" * len(batch))
         time.sleep(REST_SECONDS)

@@ -69,7 +69,8 @@ def _curves(axes: Any, name: str, label: str, medians: dict[str, Medians], curve
         points = [(threads, getattr(medians[each], name)) for threads, each in contenders.items() if each in medians]
         axes.plot(*zip(*sorted(points), strict=True), marker="o", color=_COLOURS[order % 4], label=line)
     if BASELINE in medians:
-        axes.axhline(getattr(medians[BASELINE], name), color="#999999", linestyle="--", label=f"{BASELINE}, no io-threads")
+        level = getattr(medians[BASELINE], name)
+        axes.axhline(level, color="#999999", linestyle="--", label=f"{BASELINE}, no io-threads")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("threads (io-threads)")
     axes.set_title(label, fontsize=10)

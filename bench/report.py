@@ -17,9 +17,9 @@ from bench.targets import Verdict
 _HEADINGS = ("row", "server", "req/s", "p50 µs", "p99 µs", "CPU µs/req", "cpu ratio", "speed ratio", "p50 ratio")
 _FOOTPRINT_HEADINGS = ("server", "B/key", "B/integer", "B/connection", "idle CPU %", "accepted/s", "CPU µs/connection")
 EXPLANATION = (
-    "Medians over the rounds. Ratios refer to redis (no io-threads), each the median of the rounds' own: cpu ratio = its "
-    "CPU per request ÷ this one's,\nspeed ratio = this one's req/s ÷ its (above 1: better than Redis); p50 ratio = this "
-    "one's p50 ÷ its (below 1: better)."
+    "Medians over the rounds; ratios refer to redis (no io-threads), each the median of the rounds' own:\n"
+    "cpu ratio = its CPU per request ÷ this one's, speed ratio = this one's req/s ÷ its (above 1: better than Redis),\n"
+    "p50 ratio = this one's p50 ÷ its (below 1: better)."
 )
 
 

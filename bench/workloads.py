@@ -61,7 +61,12 @@ _LATENCY = (Row("GET", clients=1), Row("SET", clients=1))
 _COMMANDS = tuple(Row(command, pipeline=pipeline) for pipeline in (1, 16, 100) for command in COMMANDS)
 _CONNECTIONS = (
     *(Row(command, clients=1, pipeline=16) for command in ("GET", "SET")),
-    *(Row(command, clients, pipeline) for clients in (1000, 10_000) for pipeline in (1, 16) for command in COMMANDS[:2]),
+    *(
+        Row(command, clients, pipeline)
+        for clients in (1000, 10_000)
+        for pipeline in (1, 16)
+        for command in ("GET", "SET")
+    ),
 )
 _VALUES = tuple(
     Row(command, pipeline=pipeline, size=size)

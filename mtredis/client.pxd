@@ -39,9 +39,10 @@ cdef enum Gate:
     GATE_WATCHED = 16384         # somebody watches a key
     GATE_BUSY = 32768
     GATE_PROTECTED = 65536       # DEBUG is not for everybody
+    GATE_TIMED = 131072          # the slow log wants to hear even of the fastest commands
     # Sets of them
-    GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 32768
-    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 512 | 1024 | 2048 | 32768
+    GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 32768 | 131072
+    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 512 | 1024 | 2048 | 32768 | 131072
     GATES_OF_CHANGES = 4096 | 16384   # somebody must be told of each modified key
 
 cdef enum Letters:

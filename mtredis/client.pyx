@@ -103,10 +103,10 @@ cdef bint is_over_output_limit(Connection *connection) noexcept nogil:
 cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil:
     """Sends encoded bytes to a client behind all that it has been sent so far; 0, or -1 when memory is out.
 
-    A client that is over its output limit is closed instead. Executor only.
+    A client that is over its output limit is closed instead; one that is about to close gets nothing. Executor only.
     """
     cdef Letter *letter
-    if connection.fd < 0 or connection.killed:
+    if connection.fd < 0 or connection.killed or connection.close_after_reply:
         return 0
     if is_driven_by_executor(connection.loop):
         if buffer_append(&connection.out, data, length) < 0:

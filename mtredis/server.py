@@ -21,6 +21,7 @@ from mtredis import __version__
 from mtredis.client import Client, SharedSettings
 from mtredis.errors import CommandError, ConfigError
 from mtredis.executor import admission
+from mtredis.executor.background import Background
 from mtredis.executor.balance import Balance, LoadMeter
 from mtredis.executor.executor import Executor
 from mtredis.executor.monitors import Monitors
@@ -44,6 +45,8 @@ from mtredis.registry import table
 
 RESERVED_DESCRIPTORS = 48     # listeners, event loops, log, /proc
 DESCRIPTORS_PER_WORKER = 3
+HTTP_WORDS = {b"post", b"host:"}
+NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
 LIMIT_PARAMETERS = (
     "proto-max-bulk-len", "client-query-buffer-limit", "timeout", "maxclients", "tcp-keepalive", "requirepass",
@@ -105,6 +108,8 @@ class Server:
         self.watches = Watches(self.keyspace)
         self.pubsub = PubSub()
         self.pause = Pause()
+        self.background = Background()
+        self.keyspace.lazy_free = True   # cron has the background thread free what is big
         self.monitors = Monitors(self.shared)
         self.memory = MemoryAccount(self.keyspace)
         self.slowlog = SlowLog()
@@ -114,6 +119,7 @@ class Server:
         self.load: LoadMeter | None = None
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
+        self._stopping = False
         self.stopped = threading.Event()
         self.cron_paused = False
         self._next_watchdog = self._next_survey = 0.0
@@ -134,7 +140,7 @@ class Server:
         executor, context = self.executor, self.context
         executor.admit = admission.admit
         executor.resolve = registry.lookup
-        executor.refuse_unknown = registry.unknown_command
+        executor.refuse_unknown = self.refuse_unknown
         executor.refuse_arity = registry.wrong_arity
         executor.on_cron = self.cron
         executor.on_closed = self.forget_client
@@ -167,6 +173,7 @@ class Server:
             if apply != self._listen_again:
                 apply()
             config.on_any_change(names, apply)
+        self.shared.set_gate(admission.PROTECTED_GATE, config.enable_debug_command != "yes")
 
     def _apply_limits(self) -> None:
         config = self.config
@@ -200,6 +207,8 @@ class Server:
     def _apply_observation(self) -> None:
         self.executor.slow_threshold = self.slow_threshold()
         self.slowlog.set_max_len(self.config.slowlog_max_len)
+        # What the compiled core answers by itself takes a few µs and is not timed one by one.
+        self.shared.set_gate(admission.TIMED, 0 <= self.config.slowlog_log_slower_than < NATIVE_MICROSECONDS)
 
     def _apply_latency_tracking(self) -> None:
         table.set_latency_tracking(self.config.latency_tracking)
@@ -236,11 +245,13 @@ class Server:
 
     def _gate_paused(self) -> None:
         self.shared.set_gate(admission.PAUSED, True)
+        self.keyspace.expire_paused = True   # keys do not vanish while writes wait
         self.executor.call_at(self.pause.expires_at, lambda: self.pause.is_active(int(time.time() * 1000)))
 
     def end_pause(self) -> None:
         """Lets everybody go on who had to wait for the end of CLIENT PAUSE."""
         self.shared.set_gate(admission.PAUSED, False)
+        self.keyspace.expire_paused = False
         postponed, self.executor.postponed = self.executor.postponed, []
         for client in postponed:
             self.executor.resume(client)
@@ -266,6 +277,18 @@ class Server:
         if threshold and microseconds // 1000 >= threshold:
             self.latency.sample(event, microseconds // 1000)
 
+    def refuse_unknown(self, argv: list[bytes]) -> CommandError:
+        """The refusal of an unknown command; what an HTTP client would send ends the connection without a word."""
+        if argv[0].lower() in HTTP_WORDS:
+            client = self.context.client
+            log.warning(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
+                "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis "
+                f"instance. Connection from {log.user_data(client.address)} aborted."
+            )
+            client.kill()
+        return registry.REGISTRY.unknown_command(argv)
+
     def report_bug(self, name: str, error: BaseException) -> None:
         """A handler raised what it should not have: the log gets the traceback, never the arguments."""
         self.statistics.bugs += 1
@@ -288,6 +311,8 @@ class Server:
             )
             self.sample_latency("expire-cycle", self.keyspace.expiry.microseconds - spent)
         self.keyspace.reclaim()
+        if self.keyspace.has_pending:
+            self.background.submit(self.keyspace.free_pending)
         if self.pause.mode:
             self.pause.is_active(now)
 
@@ -371,6 +396,9 @@ class Server:
 
     def shutdown(self) -> None:
         """Stops serving after the current round; replies that are written are still sent. Executor thread."""
+        if self._stopping:
+            return
+        self._stopping = True
         self.supervisor.stopping()
         log.notice("User requested shutdown...")
         self.acceptor.stop()
@@ -380,6 +408,7 @@ class Server:
     def finish(self) -> None:
         """Ends the workers. After the executor has ended."""
         self.executor.stop_workers()
+        self.background.stop()
         for worker in self.workers:
             if not worker.join(5.0):
                 log.warning("A worker thread does not end.")

@@ -1,8 +1,8 @@
 """Admission: every reason for which a command is refused or put off before it runs, in one ordered table.
 
-Idea: each reason is a gate, a bit that is raised for one client or for all. A command carries in `gated_by` the gates that
-could concern it; on the hot path one AND of the two words says that nothing does. Only when something does is the table
-below walked, in the order in which Redis checks, and the first gate that is shut raises its error.
+Idea: each reason is a gate, a bit that is raised for one client or for all. A command carries in `gated_by` the gates
+that could concern it; on the hot path one AND of the two words says that nothing does. Only when something does is the
+table below walked, in the order in which Redis checks, and the first gate that is shut raises its error.
 
 Owner: the executor thread. Limit: queueing in MULTI is no refusal and stays with the executor.
 """
@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 from mtredis.errors import CommandError
 from mtredis.ops.config import is_action_allowed
 from mtredis.registry.command import (
-    DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, WRITE, Command, Registry,
-)  # fmt: skip
+    DENYOOM,
+    LOADING,
+    MAY_REPLICATE,
+    NO_AUTH,
+    PROTECTED,
+    READONLY,
+    WRITE,
+    Command,
+    Registry,
+)
 
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
 UNAUTHENTICATED, MULTI, SUBSCRIBED = 1, 2, 4
 TRACED = 64
 LOADING_GATE, MEMORY, PAUSED, MONITORED, NOTIFY, MISSES, WATCHED = 256, 512, 1024, 2048, 4096, 8192, 16384
-PROTECTED_GATE = 65536
+PROTECTED_GATE, TIMED = 65536, 131072
 
 RUN_IN_MULTI = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
 ALLOWED_WHILE_SUBSCRIBED = {

@@ -372,6 +372,8 @@ cdef class Executor:
         cdef uint64_t writes = loop.writes
         with nogil:
             loop.poll(loop, 0)
+        self.driven_reads += loop.reads - reads
+        reads = loop.reads
         while loop.ready != NULL:
             connection = loop.ready
             loop.ready = connection.next_ready
@@ -568,7 +570,7 @@ cdef class Executor:
         core_set_now(self.core, unix_ms())
         self.context.enter(connection)
         command = <object> entry.command if entry != NULL else None
-        if command is not None and command.handler is None:
+        if command is not None and (command.handler is None or command.subcommands):
             command = self.resolve(argv)
             if command is not None:
                 entry = command_at(command.id)

@@ -229,6 +229,11 @@ cdef class Keyspace:
         core_reclaim(self.core)
         self.drop_objects()
 
+    @property
+    def has_pending(self):
+        """Whether big dead values wait for free_pending()."""
+        return self.core.pending != NULL
+
     def free_pending(self):
         """Frees the big dead values that wait for it. Any thread; the interpreter is not held."""
         with nogil:

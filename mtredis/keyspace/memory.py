@@ -122,7 +122,7 @@ class MemoryAccount:
         return self.startup + self.clients + self.data()
 
     def sample(self, connections: dict[str, int] | None = None) -> None:
-        """Reads RSS and keeps the peak; with what the executor's survey of the connections has found, if there is one."""
+        """Reads RSS and keeps the peak; `connections` is what a survey of them by the executor has found."""
         if connections is not None:
             self.clients = connections["normal"] + connections["pubsub"]
         self.rss = self._read_rss()

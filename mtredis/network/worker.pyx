@@ -109,6 +109,11 @@ cdef void give_query(Loop *loop, Query *query) noexcept nogil:
     loop.free_queries_length += 1
 
 
+cdef inline bint is_empty(Query *query) noexcept nogil:
+    """Whether nothing is half-received: neither bytes nor the header of a request."""
+    return query.length == 0 and query.arguments_left == 0
+
+
 cdef inline void give_connection_output(Loop *loop, Connection *connection) noexcept nogil:
     """Takes the connection's empty output buffer back."""
     connection.out.length = connection.sent = 0
@@ -195,7 +200,7 @@ cdef bint receive(Loop *loop, Connection *connection) noexcept nogil:
         connection.readable = errno == EINTR
     else:
         connection.broken = True
-    if query.length == 0:
+    if is_empty(query):
         connection.query = NULL
         give_query(loop, query)
     return False
@@ -278,7 +283,7 @@ cdef void advance(Loop *base, Connection *connection) noexcept nogil:
             if connection.rescan:
                 scan(base, connection)
                 continue
-            if query.length == 0:
+            if is_empty(query):
                 connection.query = NULL
                 give_query(base, query)
         if not connection.readable:
@@ -514,7 +519,7 @@ cdef void walk_connection(Loop *loop, Connection *connection) noexcept nogil:
         connection.broken = True
         loop_queue_flush(loop, connection)
     elif query != NULL and idle > IDLE_QUERY and query.capacity > query.length + 1024 and not connection.parked:
-        data = <char *> realloc(query.data, query.length + 64)
+        data = <char *> realloc(query.data, query.length + 65)   # the scanner wants a byte more than the capacity
         if data != NULL:
             query.data = data
             query.capacity = query.length + 64

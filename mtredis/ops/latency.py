@@ -1,8 +1,8 @@
 """The latency monitor: for each kind of event, when it last took long, and how long at most; and command histograms.
 
-Idea: a ring of 160 samples for each event, one a second (the worst of that second), and the maximum since the last reset.
-A command's histogram has eight buckets for each doubling of time, starting so that every eighth ends where Redis's
-LATENCY HISTOGRAM has a border; `registry.table` fills it, here it is read.
+Idea: a ring of 160 samples for each event, one a second (the worst of that second), and the maximum since the last
+reset. A command's histogram has eight buckets for each doubling of time, starting so that every eighth ends where
+Redis's LATENCY HISTOGRAM has a border; `registry.table` fills it, here it is read.
 
 Owner: the executor thread. Limits: only events that someone reports by `sample` are known; a percentile is the upper
 end of its bucket, at most 12.5 % too high.
@@ -85,8 +85,8 @@ class LatencyMonitor:
         head = f"{event} - high {max(values)} ms, low {min(values)} ms (all time high {history.maximum} ms)\n"
         labels = [age_label(now - when) for when, _ in history.samples]
         parts = [
-            draw_columns(values[start : start + GRAPH_COLUMNS], labels[start : start + GRAPH_COLUMNS], min(values), max(values))
-            for start in range(0, len(values), GRAPH_COLUMNS)
+            draw_columns(values[start:end], labels[start:end], min(values), max(values))
+            for start, end in ((at, at + GRAPH_COLUMNS) for at in range(0, len(values), GRAPH_COLUMNS))
         ]
         return head + "-" * GRAPH_COLUMNS + "\n" + "\n".join(parts)
 

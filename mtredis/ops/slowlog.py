@@ -1,7 +1,7 @@
 """The slow log: the last commands that took longer than `slowlog-log-slower-than`.
 
-Idea: a bounded deque, newest first; long commands and long arguments are cut when they are recorded, so the log's memory
-is bounded by its length. Owner: the executor thread. The texts of the cuts are those of Redis.
+Idea: a bounded deque, newest first; long commands and long arguments are cut when they are recorded, so the log's
+memory is bounded by its length. Owner: the executor thread. The texts of the cuts are those of Redis.
 """
 
 import time

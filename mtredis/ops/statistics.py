@@ -14,8 +14,8 @@ from typing import Any
 
 from mtredis.ops import log
 from mtredis.ops.latency import Histogram
-from mtredis.registry import table
 from mtredis.registry.command import REGISTRY, Command
+from mtredis.registry.table import histogram, last_bucket, statistics
 
 RATE_SAMPLES = 16  # readings of 100 ms that a rate is averaged over
 ERROR_KINDS_MAX = 128
@@ -117,7 +117,7 @@ class Statistics:
         """What was counted of each command that was called at all, by full name."""
         served = self.served()
         found = {}
-        for name, (calls, microseconds, rejected, failed) in table.statistics().items():
+        for name, (calls, microseconds, rejected, failed) in statistics().items():
             more = served.get(name, 0)
             if more and calls:
                 microseconds += microseconds * more // calls
@@ -129,9 +129,9 @@ class Statistics:
         """The durations of each command that has been timed, in the order of the registry."""
         served = self.served() if self._server.config.latency_tracking else {}
         for command in REGISTRY.walk():
-            counts = table.histogram(command.id)
+            counts = histogram(command.id)
             if served.get(command.name):
-                counts[table.last_bucket(command.id)] += served[command.name]
+                counts[last_bucket(command.id)] += served[command.name]
             if any(counts):
                 yield command, Histogram(counts)
 

@@ -239,9 +239,11 @@ def test_server(pair: Pair, script: Script, mode: str) -> None:
 
 
 def _registered() -> set[str]:
-    from mtredis.registry.command import COMMANDS  # type: ignore[import-not-found]
+    from mtredis.registry.command import load_families
 
-    return {str(name).lower().replace(" ", "|") for name in COMMANDS}
+    commands = load_families()
+    names = {name.decode() for name in commands}
+    return names | {each.name.decode() for command in commands.values() for each in command.subcommands.values()}
 
 
 def _names(server: Server) -> set[str]:

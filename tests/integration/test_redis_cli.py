@@ -151,6 +151,6 @@ def test_hello_auth_and_help_tables(subject: Server) -> None:
     assert cli(subject, "CLIENT", "SETNAME", "x") == "OK\n"
 
 
-def test_lru_test_is_not_disturbed_by_debug(subject: Server) -> None:
+def test_debug_populate(subject: Server) -> None:
     assert cli(subject, "DEBUG", "POPULATE", "1000") == "OK\n"
     assert cli(subject, "DBSIZE") == "1000\n"

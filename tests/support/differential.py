@@ -161,7 +161,7 @@ def same_shape(ours: Value, theirs: Value) -> bool:
     return all(same_shape(a, b) for a, b in zip(ours.data, theirs.data, strict=True))
 
 
-_SUBJECT_VALUE_OF_HELLO = {b"server", b"version", b"id", b"modules"}
+_VALUES_OF_OUR_OWN = {b"server", b"version", b"id", b"modules"}
 
 
 def _same_hello(ours: Value, theirs: Value) -> bool:
@@ -171,7 +171,7 @@ def _same_hello(ours: Value, theirs: Value) -> bool:
     if [key for key, _ in flat[0]] != [key for key, _ in flat[1]]:
         return False
     return all(
-        mine.kind == other.kind and (mine == other or key.data in _SUBJECT_VALUE_OF_HELLO)
+        mine.kind == other.kind and (mine == other or key.data in _VALUES_OF_OUR_OWN)
         for (key, mine), (_, other) in zip(*flat, strict=True)
     )
 
@@ -180,6 +180,13 @@ def _flat(value: Value) -> list[tuple[Value, Value]]:
     if value.kind == "map":
         return list(value.data)
     return list(zip(value.data[::2], value.data[1::2], strict=True))
+
+
+def _same_help(ours: Value, theirs: Value) -> bool:
+    """HELP has Redis's frame around our own words."""
+    if ours.kind != theirs.kind or ours.kind != "array":
+        return ours == theirs
+    return ours.data[0] == theirs.data[0] and ours.data[-2:] == theirs.data[-2:]
 
 
 _SECONDS = _near(2)
@@ -219,6 +226,8 @@ def comparison_for(arguments: tuple[bytes, ...]) -> Comparison:
     """How the replies of this request have to agree; plain equality for almost all."""
     words = [word.decode("latin1").lower() for word in arguments[:2]]
     pair = "|".join(words)
+    if words[1:] == ["help"]:
+        return _same_help
     return _COMPARISONS.get(pair) or _COMPARISONS.get(words[0] if words else "") or Value.__eq__
 
 

@@ -13,6 +13,7 @@ from mtredis.keyspace.database import Keyspace
 from mtredis.commands import bitmap, generic, string
 from mtredis.commands.server import keyspace as databases
 from mtredis.errors import CommandError
+from mtredis.executor.background import Background
 from tests.support.fake_context import FakeContext
 
 FAMILIES = (bitmap, databases, generic, string)  # importing them registers their commands
@@ -43,6 +44,7 @@ class KeyspaceContext(FakeContext):
         )
         self.server.keyspace.now = NOW
         self.limit_strings(1 << 20)
+        self.server.background = Background()
         self.watches = RecordingWatches()
         self.dirty = 0
         self.log: list[tuple[bytes, bytes, int]] = []

@@ -1,7 +1,7 @@
 """INFO: the server's figures, in sections of `field:value` lines with Redis's names.
 
-Idea: a section is a function from a `Snapshot` to lines, declared with `@info_section`; order of declaration is order of
-output. A snapshot reads each part of the server at most once, and the connections in one pass over C memory, so INFO
+Idea: a section is a function from a `Snapshot` to lines, declared with `@info_section`; order of declaration is that
+of output. A snapshot reads each part of the server at most once, and the connections in one pass over C memory, so INFO
 stays cheap with ten thousand clients. Fields about what this server does not have (replicas, persistence, scripts,
 modules, defragmentation) are there with the values of a Redis that does not use it either.
 
@@ -247,8 +247,8 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "mem_allocator", allocator.NAME
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", 0
-    yield "lazyfree_pending_objects", 0
-    yield "lazyfreed_objects", 0
+    yield "lazyfree_pending_objects", snapshot.server.background.pending
+    yield "lazyfreed_objects", server.background.completed
 
 
 def _with_human(name: str, size: int) -> Iterator[Line]:

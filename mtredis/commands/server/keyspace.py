@@ -7,12 +7,12 @@ Owner: the executor thread; dead tables belong to the thread that frees them.
 Limits: Redis frees in the background even for SYNC and blocks only the client; here SYNC blocks the executor.
 """
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError, SyntaxFault
 from mtredis.executor.arguments import small_integer
+from mtredis.lib import allocator
 from mtredis.registry.command import FAST, READONLY, WRITE, command
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def flush(ctx: "Context", indexes: Sequence[int], in_background: bool) -> None:
         ctx.dirty += len(keyspace[index])
     dead = keyspace.flush(indexes)
     if in_background:
-        threading.Thread(target=dead.free, name="mtredis-lazyfree").start()
+        ctx.server.background.submit(dead.free)
     else:
         dead.free()
+    ctx.server.background.submit(allocator.give_back)
     ctx.reply.ok()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mtredis.executor.context import Context
     from mtredis.ops.latency import Histogram
 
-container("LATENCY", since="2.8.13", summary="Shows what made the server slow to answer.")
+container("LATENCY", since="2.8.13", summary="Shows what made the server slow to answer.", help_since="2.8.13")
 
 ADMINISTRATIVE = ADMIN | NOSCRIPT | LOADING | STALE
 ALL_NODES = ("nondeterministic_output", "request_policy:all_nodes", "response_policy:special")
@@ -115,7 +115,9 @@ def _findings(ctx: "Context") -> Iterator[str]:
         yield f"- The slow log misses some of these commands: CONFIG SET slowlog-log-slower-than {threshold}."
 
 
-@command("LATENCY HISTOGRAM [COMMAND:string]...", flags=ADMINISTRATIVE, since="7.0.0", complexity="O(N)", tips=ALL_NODES)
+@command(
+    "LATENCY HISTOGRAM [COMMAND:string]...", flags=ADMINISTRATIVE, since="7.0.0", complexity="O(N)", tips=ALL_NODES
+)
 def latency_histogram(ctx: "Context", argv: list[bytes]) -> None:
     """Tells of commands, or of all, how many calls took no longer than so many µs."""
     found = list(ctx.server.statistics.histograms())

@@ -127,7 +127,9 @@ def _remarks(memory: Any, clients: int) -> Iterator[str]:
         yield "Clients: their buffers are large; CLIENT LIST tells whose."
 
 
-@command("MEMORY PURGE", since="4.0.0", complexity="", tips=("request_policy:all_shards", "response_policy:all_succeeded"))
+@command(
+    "MEMORY PURGE", since="4.0.0", complexity="", tips=("request_policy:all_shards", "response_policy:all_succeeded")
+)
 def memory_purge(ctx: "Context", argv: list[bytes]) -> None:
     """Gives free pages back to the kernel."""
     ctx.server.keyspace.reclaim()
