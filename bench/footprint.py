@@ -24,6 +24,7 @@ VALUE_SIZE = 32
 FIRST_INTEGER = 1_000_000  # no small integer that a server may share
 CONNECTIONS = 10_000
 BURST = 100
+MEBIBYTE = 1024 * 1024
 IDLE_SECONDS = 10.0
 REST_SECONDS = 0.5
 
@@ -40,6 +41,8 @@ class Footprint:
     accepted_per_second: float
     cpu_per_connection: float
     """CPU of the server in µs for accepting, one PING, and nothing else."""
+    mib_at_start: float
+    """Resident memory of the whole server before anything came, in MiB."""
 
 
 FIGURES = tuple(each.name for each in fields(Footprint))
@@ -91,7 +94,8 @@ def _footprint(contender: Contender, folder: Path, connections: int) -> Footprin
     with Server(contender, folder) as server:
         per_integer = _bytes_per_key(server, (b"%d" % number for number in range(FIRST_INTEGER, FIRST_INTEGER + KEYS)))
     with Server(contender, folder) as server:
-        return Footprint(per_key, per_integer, *_connections(server, connections))
+        mib_at_start = server.rss() / MEBIBYTE
+        return Footprint(per_key, per_integer, *_connections(server, connections), mib_at_start)
 
 
 def _bytes_per_key(server: Server, values: Iterable[bytes]) -> float:

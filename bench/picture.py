@@ -59,7 +59,7 @@ def _bars(axes: Any, name: str, label: str, medians: Sequence[tuple[Row, dict[st
             axes.text(0.02, place, f"{value:,.0f}" if name == "rps" else f"{value:.2f}", va="center", fontsize=7)
     axes.set_yticks(range(len(medians)), [row.name for row, _ in medians])
     axes.axvline(1, color="black", linewidth=0.6)
-    axes.invert_yaxis()
+    axes.set_ylim(len(medians) - 0.4, -0.6)
     axes.set_title(f"{label}, redis = 1", fontsize=10)
     axes.legend(fontsize=8, loc="lower right")
 

@@ -30,7 +30,7 @@ def record(server: Server, row: Row, benchmark: RedisBenchmark, seconds: float, 
     recording = folder / f"{server.name}-{row.name.replace(' ', '-')}.perf"
     rounds = Rounds([server], benchmark, print)
     rounds.fill(row)
-    rate = rounds.load(server, row, row.least_requests, 0.3)[0].rps
+    rate = rounds.load(server, row, row.warm_up_requests, 0.3)[0].rps
     requests = max(row.least_requests, int(rate * seconds))
     words = ["perf", "record", "-q", "-g", "-F", str(FREQUENCY), "-p", str(server.pid), "-o", str(recording)]
     perf = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -62,5 +62,5 @@ def _top(recording: Path, lines: int = 45) -> str:
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise BenchFault(f"perf report ended with status {done.returncode}: {done.stderr.strip()}")
-    symbols = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
+    symbols = [line.rstrip(" -") for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
     return "\n".join(symbols[:lines])

@@ -15,7 +15,9 @@ from bench.rounds import Medians, Result
 from bench.targets import Verdict
 
 _HEADINGS = ("row", "server", "req/s", "p50 µs", "p99 µs", "CPU µs/req", "cpu ratio", "speed ratio", "p50 ratio")
-_FOOTPRINT_HEADINGS = ("server", "B/key", "B/integer", "B/connection", "idle CPU %", "accepted/s", "CPU µs/connection")
+_FOOTPRINT_HEADINGS = (
+    *("server", "B/key", "B/integer", "B/connection", "idle CPU %", "accepted/s", "CPU µs/connection", "MiB at start"),
+)
 EXPLANATION = (
     "Medians over the rounds; ratios refer to redis (no io-threads), each the median of the rounds' own:\n"
     "cpu ratio = its CPU per request ÷ this one's, speed ratio = this one's req/s ÷ its (above 1: better than Redis),\n"
@@ -52,7 +54,7 @@ def _cells(medians: Medians) -> tuple[str, ...]:
 def footprint_table(footprint: FootprintResult) -> str:
     """The table of memory and connections."""
     lines = [(name, *(f"{value:,.1f}" for value in each.values())) for name, each in footprint.medians().items()]
-    lines += [(name, "failed", *[""] * 5) for name in footprint.faults]
+    lines += [(name, "failed", *[""] * 6) for name in footprint.faults]
     return _aligned(_FOOTPRINT_HEADINGS, sorted(lines), texts=1)
 
 

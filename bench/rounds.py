@@ -128,12 +128,9 @@ class Rounds:
         """Loads every server shortly; how many requests the baseline serves in so many seconds."""
         rates = {}
         for server in self._servers:
-            first = self._attempt(result, server, row.least_requests, WARM_UP_SECONDS, -1)
-            if first is None:
-                continue
-            count = max(row.least_requests, int(first.rps * WARM_UP_SECONDS))
-            second = self._attempt(result, server, count, WARM_UP_SECONDS, -1)
-            rates[server.name] = (second or first).rps
+            sample = self._attempt(result, server, row.warm_up_requests, WARM_UP_SECONDS, -1)
+            if sample is not None:
+                rates[server.name] = sample.rps
         rate = rates.get(BASELINE) or max(rates.values(), default=0.0)
         return max(row.least_requests, int(rate * seconds))
 

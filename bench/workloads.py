@@ -41,7 +41,12 @@ class Row:
     @property
     def least_requests(self) -> int:
         """Enough that connecting, which is in the CPU figure too, is a small part of it."""
-        return max(2000, 20 * self.clients)
+        return self.clients * max(20, 5 * self.pipeline)
+
+    @property
+    def warm_up_requests(self) -> int:
+        """Enough to see how fast a server is: a tenth of a second or so."""
+        return max(self.least_requests, (10_000 + 1000 * self.pipeline) // max(1, self.size // KIBIBYTE))
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Profile:
 
     rows: tuple[Row, ...]
     rounds: int = 5
-    seconds: float = 0.7
+    seconds: float = 0.5
     has_footprint: bool = False
     is_scaling: bool = False
 

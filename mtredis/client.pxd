@@ -141,6 +141,7 @@ cdef struct Connection:
     uint8_t held                 # between LETTER_REQUESTS and LETTER_DONE
     uint8_t resp                 # 2 or 3
     uint8_t output_class
+    uint8_t executing            # its command runs right now: what is pushed to it follows the reply
     uint8_t parked_by_executor   # LETTER_PARKED was posted and no LETTER_DONE since
     int32_t db
     uint32_t gates
@@ -206,7 +207,8 @@ cdef inline void loop_queue_flush(Loop *loop, Connection *connection) noexcept n
 cdef bint is_over_output_limit(Connection *connection) noexcept nogil
 cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil
 cdef void connection_kill(Connection *connection) noexcept nogil
-cdef bytes format_address(Address *address, bytes path)
+cdef Client client_of(Connection *connection)
+cdef str format_address(Address *address)
 
 cdef class SharedSettings:
     cdef Settings values
@@ -221,7 +223,7 @@ cdef class Client:
     cdef bint _monitor               # the client is in MONITOR mode
     cdef public set watched          # (db index, key) pairs
     cdef public object blocked       # what the client waits for, None: nothing
-    cdef bytes _unix_path
+    cdef list late_pushes            # pushed by the client's own command
     cdef object _transaction
     cdef object _subscriptions
     cdef public object _reply_mode

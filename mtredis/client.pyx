@@ -12,6 +12,7 @@ import socket
 import time
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.ref cimport Py_INCREF, PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
@@ -148,13 +149,34 @@ cdef void connection_kill(Connection *connection) noexcept nogil:
             mailbox_post(&connection.loop.mailbox, &letter.mail)
 
 
-cdef bytes format_address(Address *address, bytes path):
+cdef Client client_of(Connection *connection):
+    """The session of a connection, made on first use. Executor only."""
+    cdef Client client
+    if connection.client == NULL:
+        client = Client.__new__(Client)
+        client.connection = connection
+        client.id = connection.id
+        Py_INCREF(client)
+        connection.client = <PyObject *> client
+    return <Client> connection.client
+
+
+unix_socket_path = ""   # set by the server before anybody connects
+
+
+cdef str format_address(Address *address):
     """`ip:port`, `[ip6]:port`, or `path:0` for a Unix socket."""
     if address.family == socket.AF_INET:
-        return f"{socket.inet_ntop(socket.AF_INET, address.bytes[:4])}:{address.port}".encode()
+        return f"{socket.inet_ntop(socket.AF_INET, address.bytes[:4])}:{address.port}"
     if address.family == socket.AF_INET6:
-        return f"[{socket.inet_ntop(socket.AF_INET6, address.bytes[:16])}]:{address.port}".encode()
-    return path + b":0"
+        return f"[{socket.inet_ntop(socket.AF_INET6, address.bytes[:16])}]:{address.port}"
+    return f"{unix_socket_path}:0"
+
+
+def set_unix_socket_path(str path not None) -> None:
+    """Clients of the Unix socket are shown with this path."""
+    global unix_socket_path
+    unix_socket_path = path
 
 
 cdef class Client:
@@ -289,12 +311,12 @@ cdef class Client:
     @property
     def address(self) -> str:
         """The peer, as CLIENT LIST prints it."""
-        return format_address(&self.connection.peer, self._unix_path).decode() if self.connection != NULL else ""
+        return format_address(&self.connection.peer) if self.connection != NULL else ""
 
     @property
     def local_address(self) -> str:
         """Our side of the connection."""
-        return format_address(&self.connection.local, self._unix_path).decode() if self.connection != NULL else ""
+        return format_address(&self.connection.local) if self.connection != NULL else ""
 
     @property
     def is_unix_socket(self) -> bool:
@@ -401,11 +423,23 @@ cdef class Client:
         return self.connection.commands if self.connection != NULL else 0
 
     def push(self, bytes data not None) -> None:
-        """Queues encoded bytes behind all that the client has been sent so far. Raises MemoryError."""
+        """Queues encoded bytes behind all that the client has been sent so far, and behind the reply to the command
+        that the client is running. Raises MemoryError.
+        """
         if self.connection == NULL:
             return
-        if connection_push(self.connection, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) < 0:
+        if self.connection.executing:
+            if self.late_pushes is None:
+                self.late_pushes = []
+            self.late_pushes.append(data)
+        elif connection_push(self.connection, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) < 0:
             raise MemoryError
+
+    def push_late(self) -> None:
+        """Sends what the client's own command has pushed to it; the executor calls it behind the reply."""
+        late, self.late_pushes = self.late_pushes, None
+        for data in late:
+            self.push(data)
 
     def kill(self) -> None:
         """Closes the connection; what is still queued for it is lost."""

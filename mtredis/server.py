@@ -3,8 +3,8 @@
 Idea: no part imports its peers; what they need of each other is handed over here. `Server` is also what command
 handlers see as `ctx.server`: the configuration, the keyspace, the clients, pub/sub, statistics.
 
-Owner: the main thread builds it and then waits for signals; from `run` on everything in it belongs to the executor
-thread, which other threads reach by `executor.call_soon`.
+Owner: the main thread builds it and is the executor thread from `run` on; other threads reach it by
+`executor.call_soon`. Signal handlers run on it between two rounds.
 """
 
 import gc
@@ -13,12 +13,11 @@ import secrets
 import signal
 import socket
 import sys
-import threading
 import time
 from types import FrameType
 
 from mtredis import __version__
-from mtredis.client import Client, SharedSettings
+from mtredis.client import Client, SharedSettings, set_unix_socket_path
 from mtredis.errors import CommandError, ConfigError
 from mtredis.executor import admission
 from mtredis.executor.background import Background
@@ -103,7 +102,8 @@ class Server:
         self.shared = SharedSettings()
         self.keyspace = Keyspace(config.databases)
         self.executor = Executor(self, self.keyspace, self.shared)
-        self.context = self.executor.context
+        self.dispatcher = self.executor.dispatcher
+        self.context = self.dispatcher.context
         self.clients = ClientDirectory(self.executor)
         self.watches = Watches(self.keyspace)
         self.pubsub = PubSub()
@@ -120,7 +120,6 @@ class Server:
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
         self._stopping = False
-        self.stopped = threading.Event()
         self.cron_paused = False
         self._next_watchdog = self._next_survey = 0.0
         self._watchdog = systemd.watchdog_interval()
@@ -137,17 +136,18 @@ class Server:
         self._follow_config()
 
     def _introduce(self) -> None:
-        executor, context = self.executor, self.context
-        executor.admit = admission.admit
-        executor.resolve = registry.lookup
-        executor.refuse_unknown = self.refuse_unknown
-        executor.refuse_arity = registry.wrong_arity
+        executor, dispatcher, context = self.executor, self.dispatcher, self.context
+        dispatcher.admit = admission.admit
+        dispatcher.resolve = registry.subcommand_of
+        dispatcher.refuse_unknown = self.refuse_unknown
+        dispatcher.refuse_arity = registry.wrong_arity
+        dispatcher.refuse_exec = self.abort_transaction
         executor.on_cron = self.cron
         executor.on_closed = self.forget_client
-        executor.on_slow = self.record_slow
-        executor.on_monitor = self.monitors.feed
-        executor.on_bug = self.report_bug
-        executor.on_error_reply = self.statistics.count_error
+        dispatcher.on_slow = self.record_slow
+        dispatcher.on_monitor = self.monitors.feed
+        dispatcher.on_bug = self.report_bug
+        dispatcher.on_error_reply = self.statistics.count_error
         context.watches = self.watches
         context.notifier = self.publish_event
         self.keyspace.on_expired = self.key_expired
@@ -195,6 +195,8 @@ class Server:
         self._event_flags = notify.parse_flags(self.config.notify_keyspace_events)
         self.shared.set_gate(admission.NOTIFY, bool(self._event_flags))
         self.shared.set_gate(admission.MISSES, bool(self._event_flags & notify.KEY_MISS))
+        self.keyspace.on_created = self.key_created if self._event_flags & notify.NEW else None
+        self.keyspace.on_missed = self.key_missed if self._event_flags & notify.KEY_MISS else None
 
     def _apply_memory(self) -> None:
         config = self.config
@@ -205,7 +207,7 @@ class Server:
         self.keyspace.lfu_decay_time = config.lfu_decay_time
 
     def _apply_observation(self) -> None:
-        self.executor.slow_threshold = self.slow_threshold()
+        self.dispatcher.slow_threshold = self.slow_threshold()
         self.slowlog.set_max_len(self.config.slowlog_max_len)
         # What the compiled core answers by itself takes a few µs and is not timed one by one.
         self.shared.set_gate(admission.TIMED, 0 <= self.config.slowlog_log_slower_than < NATIVE_MICROSECONDS)
@@ -236,9 +238,17 @@ class Server:
                 event, key, db_index, bool(flags & notify.KEYSPACE), bool(flags & notify.KEYEVENT)
             )
 
+    def key_created(self, db_index: int, key: bytes) -> None:
+        """A key exists that did not; the command's own event follows."""
+        self.publish_event(b"new", key, db_index)
+
+    def key_missed(self, db_index: int, key: bytes) -> None:
+        """A read looked for a key that is not there."""
+        self.publish_event(b"keymiss", key, db_index)
+
     def key_expired(self, db_index: int, key: bytes) -> None:
         """A key's time was over and it is gone: the same funnel as for any change, in its own database."""
-        self.context.modified_in(db_index, key, b"expired")
+        self.context.announce(db_index, key, b"expired")
 
     def _gate_watched(self, is_any: bool) -> None:
         self.shared.set_gate(admission.WATCHED, is_any)
@@ -252,7 +262,7 @@ class Server:
         """Lets everybody go on who had to wait for the end of CLIENT PAUSE."""
         self.shared.set_gate(admission.PAUSED, False)
         self.keyspace.expire_paused = False
-        postponed, self.executor.postponed = self.executor.postponed, []
+        postponed, self.dispatcher.postponed = self.dispatcher.postponed, []
         for client in postponed:
             self.executor.resume(client)
 
@@ -261,8 +271,18 @@ class Server:
         self.pubsub.unsubscribe_all(client)
         self.watches.unwatch(client)
         self.monitors.discard(client)
-        if client in self.executor.postponed:
-            self.executor.postponed.remove(client)
+        if client in self.dispatcher.postponed:
+            self.dispatcher.postponed.remove(client)
+
+    def abort_transaction(
+        self, client: Client, command: registry.Command, argv: list[bytes], error: CommandError
+    ) -> CommandError:
+        """EXEC is refused: its transaction is gone. Monitors see the EXEC, for they saw the MULTI."""
+        client.transaction = None
+        self.watches.unwatch(client)
+        if len(self.monitors):
+            self.monitors.feed(client, command, argv)
+        return CommandError("EXECABORT Transaction discarded because of: " + str(error).removeprefix("ERR "))
 
     def record_slow(self, command: registry.Command, argv: list[bytes], microseconds: int, client: Client) -> None:
         """A command took longer than the slow log's or the latency monitor's threshold."""
@@ -347,6 +367,7 @@ class Server:
         else:
             self._open_tcp()
             if config.unixsocket:
+                set_unix_socket_path(config.unixsocket)
                 unix = listeners.listen_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog)
                 self._inherited.append(unix)
                 self._accept_from([unix])
@@ -371,28 +392,24 @@ class Server:
         for listener in sockets:
             self.acceptor.listen(listener.fileno())
 
-    def start(self) -> threading.Thread:
-        """Starts all threads; returns the executor's."""
+    def run(self) -> None:
+        """Starts all threads and executes on this one until `shutdown`; whoever built the server must call it.
+
+        CPython without the GIL counts references cheaply only for the thread that made an object: so the thread that has
+        imported the command families and built the server is the one that executes.
+        """
         gc.collect()
         gc.freeze()
         gc.disable()
         for worker in self.workers:
             worker.start()
-        thread = threading.Thread(target=self._run_executor, name="executor")
-        thread.start()
+        self._rebalance()
         self.acceptor.start()
-        return thread
-
-    def _run_executor(self) -> None:
         try:
-            self._rebalance()
             self.executor.run()
         except BaseException as error:
             log.warning(f"BUG in the executor: {log.traceback_of(error)}")
             self.exit_status = 1
-            raise
-        finally:
-            self.stopped.set()
 
     def shutdown(self) -> None:
         """Stops serving after the current round; replies that are written are still sent. Executor thread."""
@@ -422,7 +439,7 @@ class Server:
         for worker in self.workers:
             worker.reset_statistics()
         executor, keyspace = self.executor, self.keyspace
-        executor.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
+        self.dispatcher.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = 0
         expiry = keyspace.expiry
         expiry.expired = expiry.microseconds = expiry.cut_short = 0
@@ -457,11 +474,9 @@ def serve(config: Config) -> int:
     pidfile = process.write_pidfile(process.pidfile_path(config)) if process.pidfile_path(config) else None
     _catch_signals(server)
     log.notice(server.describe())
-    thread = server.start()
     log.notice("Ready to accept connections" + (f" tcp on port {config.port}" if config.port else ""))
     server.supervisor.ready("Ready to accept connections")
-    server.stopped.wait()   # signal handlers run in here
-    thread.join()
+    server.run()   # signal handlers run in here, too
     server.finish()
     if pidfile is not None:
         process.remove_pidfile(pidfile)

@@ -136,9 +136,10 @@ OPERATIONS = {b"AND": AND, b"OR": OR, b"XOR": XOR, b"NOT": NOT}
          key_flags=("OW UPDATE", "RO ACCESS"))
 def bitop(ctx: "Context", argv: list[bytes]) -> None:
     """Combines strings bit by bit and stores the result; replies with its length in bytes."""
-    operation = OPERATIONS.get(argv[1].upper(), -1)
-    if operation < 0:
+    name = argv[1].upper()
+    if name not in OPERATIONS:
         raise SyntaxFault()
+    operation = OPERATIONS[name]
     if operation == NOT and len(argv) != 4:
         raise CommandError("ERR BITOP NOT must be called with a single source key.")
     db, target = ctx.db, argv[2]

@@ -352,7 +352,7 @@ def randomkey(ctx: "Context", argv: list[bytes]) -> None:
 # --- OBJECT ---------------------------------------------------------------------------------------------------------
 
 container("OBJECT", since="2.2.3", summary="Shows how the value of a key is kept.", help_since="6.2.0",
-          help_acl="keyspace", flags=NO_FLAG)
+          help_acl="keyspace", flags=NO_FLAG, group="generic")
 
 # Redis has one shared object for each of these numbers and reports this count of references for it.
 SHARED_INTEGERS = 10000

@@ -20,3 +20,4 @@ cdef class Context:
     cdef list databases
     cdef SharedSettings settings_holder
     cdef int enter(self, Connection *connection) except -1
+    cdef int leave(self) except -1

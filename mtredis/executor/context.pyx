@@ -6,9 +6,7 @@ count, WATCH, keyspace events (and, later, the streams to AOF and replicas) hang
 
 Owner: the executor thread. Invariant: outside a command `connection` is NULL and `db` is whatever cron last selected.
 """
-from cpython.ref cimport Py_INCREF, PyObject
-
-from mtredis.client cimport GATE_NOTIFY, GATE_WATCHED
+from mtredis.client cimport GATE_NOTIFY, GATE_WATCHED, Client, Connection, SharedSettings, client_of
 from mtredis.errors import CommandError
 
 
@@ -27,24 +25,27 @@ cdef class Context:
     cdef int enter(self, Connection *connection) except -1:
         """Points the context at a connection's client, database and output."""
         self.connection = connection
+        connection.executing = True
         self.db = <Database> self.databases[connection.db]
         self.reply.out = &connection.out
         self.reply.resp = connection.resp
         return 0
 
+    cdef int leave(self) except -1:
+        """The command is over: its client gets what was pushed to it meanwhile."""
+        cdef Connection *connection = self.connection
+        self.connection = NULL
+        connection.executing = False
+        if connection.client != NULL and (<Client> connection.client).late_pushes is not None:
+            (<Client> connection.client).push_late()
+        return 0
+
     @property
     def client(self):
         """The client whose command runs; made on first use. None while no command runs."""
-        cdef Client client
         if self.connection == NULL:
             return None
-        if self.connection.client == NULL:
-            client = Client.__new__(Client)
-            client.connection = self.connection
-            client.id = self.connection.id
-            Py_INCREF(client)
-            self.connection.client = <PyObject *> client
-        return <object> self.connection.client
+        return client_of(self.connection)
 
     @property
     def now(self) -> int:
@@ -78,11 +79,15 @@ cdef class Context:
         if self.settings.gates & GATE_NOTIFY:
             self.notifier(event, key, self.db.index)
 
+    def announce(self, int index, bytes key not None, bytes event not None) -> None:
+        """Makes known what happened to a key of database `index`; alone, it is for no client's change (an expiry)."""
+        cdef unsigned int gates = self.settings.gates
+        if gates & GATE_WATCHED:
+            self.watches.touched(index, key)
+        if gates & GATE_NOTIFY:
+            self.notifier(event, key, index)
+
     def modified_in(self, int index, bytes key not None, bytes event not None) -> None:
         """As `modified`, for a key of another database (MOVE, COPY DB)."""
-        cdef Database current = self.db
-        self.db = <Database> self.databases[index]
-        try:
-            self.modified(key, event)
-        finally:
-            self.db = current
+        self.dirty += 1
+        self.announce(index, key, event)

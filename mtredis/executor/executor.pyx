@@ -5,9 +5,7 @@ Idea: one round is: wait for mail or events, execute the requests of the connect
 loops that this thread has taken over (poll, execute, flush), run what is due (cron, timers, calls). A connection is
 executed in place: arguments lie in its query buffer, replies go to its output buffer, nothing is copied between threads.
 
-The hot commands in their plain form are executed natively on the C table (`run_native`); all others get a list of
-`bytes` and go through `dispatch`: arity, gates, MULTI queue, handler. Errors: `CommandError` becomes a reply; any other
-exception is a bug, logged with the command's name, and the client gets a generic error.
+What happens to a single request is the dispatcher's business (`dispatch.pyx`); here is the loop around it.
 
 Owner: the executor thread, of everything here. `mailbox`, `call_soon` and `wake` are for other threads.
 Invariant: a connection is executed either between its LETTER_REQUESTS and LETTER_DONE, or while this thread drives its
@@ -17,38 +15,25 @@ import heapq
 import time
 from collections import deque
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_DECREF
 from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 from mtredis.client cimport (
-    CLASS_PUBSUB, DRIVEN_BY_WORKER, GATE_MONITORED, GATE_MULTI, GATE_MUTED, GATES_OF_CHANGES, GATES_OF_READS,
-    GATES_OF_WRITES, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER, LETTER_RELEASE,
-    LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter, Loop, Settings,
-    SharedSettings, connection_kill, is_driven_by_executor, is_over_output_limit,
+    CLASS_PUBSUB, DRIVEN_BY_WORKER, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER,
+    LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter,
+    Loop, SharedSettings, client_of, is_driven_by_executor,
 )
-from mtredis.executor.context cimport Context
-from mtredis.keyspace.core cimport Table, core_set_now, entry_touch, key_hash
-from mtredis.keyspace.entry cimport Entry, entry_is_expired
-from mtredis.keyspace.table cimport table_find, table_increment, table_set_string
-from mtredis.lib.atomics cimport add_u64, load_pointer, store_i32, store_u32
-from mtredis.lib.buffer cimport buffer_append
+from mtredis.executor.dispatch cimport RAN, STOPPED, Dispatcher
+from mtredis.keyspace.core cimport core_set_now
+from mtredis.lib.atomics cimport load_pointer, store_i32
+from mtredis.lib.clock cimport unix_ms
 from mtredis.lib.mailbox cimport (
-    Mail, Mailbox, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post,
-    mailbox_post_chain, mailbox_take, mailbox_wake, posix_close, posix_write,
+    Mail, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post, mailbox_post_chain,
+    mailbox_take, posix_close, posix_write,
 )
-from mtredis.lib.numbers cimport integer_from_text
-from mtredis.protocol.parser cimport Argument, Query, Request
-from mtredis.protocol.reply cimport write_integer
-from mtredis.reads cimport read_fits, read_touches, write_read
-from mtredis.registry.table cimport (
-    NATIVE_DECR, NATIVE_DECRBY, NATIVE_INCR, NATIVE_INCRBY, NATIVE_NONE, NATIVE_PING, NATIVE_READS_END, NATIVE_SET,
-    CommandEntry, command_at, count_timed, count_untimed,
-)
-from mtredis.errors import CommandError
+from mtredis.protocol.parser cimport Argument
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -62,33 +47,8 @@ cdef extern from "<sys/epoll.h>" nogil:
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
     uint32_t EPOLLIN
 
-cdef extern from "<time.h>" nogil:
-    cdef struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *result)
-    int CLOCK_REALTIME, CLOCK_MONOTONIC
-
-cdef extern from "<stdint.h>" nogil:
-    int64_t INT64_MIN
-
 cdef enum:
-    NATIVE_SAMPLE = 16       # one native command in so many is timed, and counts for all of them
     GIVE_BACK_BATCH = 32     # connections executed before workers get their results
-    RAN = 0
-    STOPPED = 1              # the connection takes no further command now
-
-
-cdef inline int64_t unix_ms() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_REALTIME, &t)
-    return <int64_t> t.tv_sec * 1000 + t.tv_nsec // 1000000
-
-
-cdef inline int64_t monotonic_us() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t> t.tv_sec * 1000000 + t.tv_nsec // 1000
 
 
 cdef class Executor:
@@ -97,18 +57,11 @@ cdef class Executor:
     def __cinit__(self, server, Keyspace keyspace, SharedSettings settings):
         cdef epoll_event event
         self.epoll_fd = self.mailbox.event_fd = -1
-        self.keyspace = keyspace
         self.core = keyspace.core
-        self.settings_holder = settings
-        self.settings = &settings.values
-        self.context = Context(server, keyspace, settings)
-        self.reply = self.context.reply
-        self.context.execute_queued = self.execute_queued
+        self.dispatcher = Dispatcher(server, keyspace, settings)
         self.calls = deque()
         self.timers = []
-        self.postponed = []
         self.cron_interval = 100
-        self.slow_threshold = -1
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0 or mailbox_open(&self.mailbox) < 0:
             raise OSError(errno, "cannot make the executor's event loop")
@@ -177,17 +130,10 @@ cdef class Executor:
         cdef list found = []
         while connection != NULL:
             if connection.fd >= 0 and not connection.killed:
-                found.append(self.client_of(connection))
+                found.append(client_of(connection))
             connection = connection.next_client
         found.reverse()
         return found
-
-    cdef Client client_of(self, Connection *connection):
-        cdef Connection *current = self.context.connection
-        self.context.connection = connection
-        client = self.context.client
-        self.context.connection = current
-        return client
 
     @property
     def connections_count(self) -> int:
@@ -261,6 +207,7 @@ cdef class Executor:
         while not self.stopping:
             now = unix_ms()
             self.wait(self.time_to_wait(now))
+            PyErr_CheckSignals()
             self.rounds += 1
             core_set_now(self.core, unix_ms())
             self.take_mail()
@@ -311,7 +258,7 @@ cdef class Executor:
             connection = letter.connection
             if letter.kind == LETTER_REQUESTS:
                 connection.held = True
-                i = self.execute(connection)
+                i = self.dispatcher.execute(connection)
                 connection.held = False
                 self.give_back(connection, LETTER_PARKED if i == STOPPED else LETTER_DONE)
                 executed += 1
@@ -380,7 +327,7 @@ cdef class Executor:
             connection.on_ready = False
             if not connection.registered:
                 self.register(connection)
-            if self.execute(connection) == STOPPED:
+            if self.dispatcher.execute(connection) == STOPPED:
                 connection.parked = connection.parked_by_executor = True
             loop.finish(loop, connection)
         with nogil:
@@ -448,228 +395,3 @@ cdef class Executor:
             return
         connection.registration.kind = LETTER_DONE
         mailbox_post(&connection.loop.mailbox, &connection.registration.mail)
-
-    # --- commands ----------------------------------------------------------------------------------------------------
-
-    cdef int execute(self, Connection *connection) except -1:
-        """Executes the connection's requests in order; STOPPED when the next one has to wait."""
-        cdef Query *query = connection.query
-        cdef Request *request
-        cdef CommandEntry *entry
-        while query.requests_next < query.requests_length and not (connection.close_after_reply or connection.killed):
-            request = &query.requests[query.requests_next]
-            entry = <CommandEntry *> request.command
-            if entry == NULL or entry.native == NATIVE_NONE or not self.run_native(connection, query, request, entry):
-                if self.call(connection, query, request) == STOPPED:
-                    return STOPPED
-            query.requests_next += 1
-        if is_over_output_limit(connection):
-            add_u64(&self.settings.limit_closed, 1)
-            connection.killed = True
-        return RAN
-
-    cdef bint run_native(self, Connection *connection, Query *query, Request *request, CommandEntry *entry) noexcept:
-        """Executes a hot command in its plain form on the C table; False, with nothing done, for the handler."""
-        cdef int64_t start = 0
-        cdef int64_t elapsed
-        cdef bint timed
-        cdef bint ran
-        self.natives += 1
-        timed = self.natives % NATIVE_SAMPLE == 0
-        if timed:
-            start = monotonic_us()
-        if entry.native < NATIVE_READS_END:
-            ran = self.run_read(connection, query, request, entry)
-        else:
-            ran = self.run_write(connection, query, request, entry)
-        if not ran:
-            return False
-        if timed:
-            elapsed = monotonic_us() - start
-            entry.microseconds += elapsed * NATIVE_SAMPLE
-            count_timed(entry, elapsed, 1)
-        else:
-            count_untimed(entry)
-        entry.calls += 1
-        self.commands += 1
-        connection.commands += 1
-        connection.last_command = entry.id
-        return True
-
-    cdef bint run_read(self, Connection *connection, Query *query, Request *request, CommandEntry *entry) noexcept:
-        cdef Argument *key
-        cdef const char *data
-        cdef Entry *found
-        if ((connection.gates | self.settings.gates) & GATES_OF_READS) or not read_fits(entry.native, request):
-            return False
-        if entry.native == NATIVE_PING:
-            return buffer_append(&connection.out, b"+PONG\r\n", 7) == 0
-        key = &query.arguments[request.first + 1]
-        data = query.data + key.offset
-        found = table_find(self.core.tables[connection.db], key_hash(self.core, data, key.length), data, key.length)
-        if found != NULL:
-            if entry_is_expired(found, self.core.now):
-                return False
-            if not write_read(entry.native, found, connection, query, request, self.core.now):
-                return False
-            if read_touches(entry.native):
-                entry_touch(self.core, found, &self.core.random)
-            self.keyspace.hits += 1
-            return True
-        self.keyspace.misses += 1
-        return write_read(entry.native, NULL, connection, query, request, self.core.now)
-
-    cdef bint run_write(self, Connection *connection, Query *query, Request *request, CommandEntry *entry) noexcept:
-        cdef Argument *arguments = &query.arguments[request.first]
-        cdef const char *key = query.data + arguments[1].offset
-        cdef size_t key_length = arguments[1].length
-        cdef Table *table
-        cdef uint64_t hash
-        cdef Entry *found
-        cdef int64_t delta = 1
-        cdef int64_t result = 0
-        if (connection.gates | self.settings.gates) & (GATES_OF_WRITES | GATES_OF_CHANGES):
-            return False
-        if request.argc != (2 if entry.native == NATIVE_INCR or entry.native == NATIVE_DECR else 3):
-            return False
-        table = self.core.tables[connection.db]
-        hash = key_hash(self.core, key, key_length)
-        if entry.native == NATIVE_SET:
-            if table_set_string(table, hash, key, key_length, query.data + arguments[2].offset, arguments[2].length,
-                                -1, 0) < 0:
-                return False
-            self.context.dirty += 1
-            return buffer_append(&connection.out, b"+OK\r\n", 5) == 0
-        if entry.native == NATIVE_INCRBY or entry.native == NATIVE_DECRBY:
-            if not integer_from_text(query.data + arguments[2].offset, arguments[2].length, &delta):
-                return False
-        if entry.native == NATIVE_DECR or entry.native == NATIVE_DECRBY:
-            if delta == INT64_MIN:
-                return False
-            delta = -delta
-        found = table_find(table, hash, key, key_length)
-        if found != NULL and entry_is_expired(found, self.core.now):
-            return False
-        if table_increment(table, hash, key, key_length, delta, &result) < 0:
-            return False
-        self.context.dirty += 1
-        return write_integer(&connection.out, result) == 0
-
-    cdef int call(self, Connection *connection, Query *query, Request *request) except -1:
-        """Executes one request through its Python handler."""
-        cdef CommandEntry *entry = <CommandEntry *> request.command
-        cdef Argument *arguments = &query.arguments[request.first]
-        cdef list argv = PyList_New(request.argc)
-        cdef bytes argument
-        cdef uint32_t i
-        cdef int result
-        for i in range(request.argc):
-            argument = PyBytes_FromStringAndSize(query.data + arguments[i].offset, arguments[i].length)
-            Py_INCREF(argument)
-            PyList_SET_ITEM(argv, i, argument)
-        core_set_now(self.core, unix_ms())
-        self.context.enter(connection)
-        command = <object> entry.command if entry != NULL else None
-        if command is not None and (command.handler is None or command.subcommands):
-            command = self.resolve(argv)
-            if command is not None:
-                entry = command_at(command.id)
-        result = self.dispatch(connection, entry, command, argv)
-        self.context.connection = NULL
-        return result
-
-    cdef int dispatch(self, Connection *connection, CommandEntry *entry, object command, list argv) except -1:
-        """Refuses, postpones, queues or invokes a command; replies in every case but postponement (STOPPED)."""
-        cdef uint32_t gates
-        cdef size_t mark = connection.out.length
-        try:
-            if command is None:
-                raise self.refuse_unknown(argv)
-            if (len(argv) != entry.arity if entry.arity > 0 else len(argv) < -entry.arity) or command.handler is None:
-                raise self.refuse_arity(command)
-            gates = (connection.gates | self.settings.gates) & entry.gated_by
-            if gates and not self.admit(self.context, command, argv, gates):
-                self.postponed.append(self.context.client)
-                return STOPPED
-            if connection.gates & GATE_MULTI and entry.gated_by & GATE_MULTI:
-                self.context.client.transaction.queue(command, argv)
-                self.reply.simple(b"QUEUED")
-            else:
-                if connection.gates & GATE_MUTED:
-                    self.invoke_muted(entry, command, argv)
-                else:
-                    self.invoke(entry, command, argv)
-                return RAN
-        except CommandError as error:
-            connection.out.length = mark
-            self.reject(connection, entry if command is not None else NULL, error)
-        if connection.gates & GATE_MUTED:
-            connection.out.length = mark
-        return RAN
-
-    cdef reject(self, Connection *connection, CommandEntry *entry, error):
-        """Answers a command that was refused before it ran; an open MULTI cannot be executed any more."""
-        if entry != NULL:
-            entry.rejected += 1
-        if connection.gates & GATE_MULTI:
-            self.context.client.transaction.flag_dirty_exec()
-        self.reply_error(error)
-
-    cdef reply_error(self, error):
-        cdef str text = str(error)
-        self.reply.error(text.encode("utf-8", "surrogateescape"))
-        self.on_error_reply(text)
-
-    cdef invoke_muted(self, CommandEntry *entry, object command, list argv):
-        """Invokes for a client that has asked for silence (CLIENT REPLY OFF or SKIP)."""
-        cdef Client client = self.context.client
-        cdef size_t mark = client.connection.out.length
-        if client.reply_mode == "skip":
-            client.reply_mode = "skipping"
-        self.invoke(entry, command, argv)
-        if client.reply_mode == "on":     # CLIENT REPLY ON has just been executed
-            return
-        if client.connection != NULL:
-            client.connection.out.length = mark
-        if client.reply_mode == "skipping":
-            client.reply_mode = "on"
-
-    cdef int invoke(self, CommandEntry *entry, object command, list argv) except -1:
-        """Runs a handler, with all that belongs to a call: its reply or its error, its time, its statistics."""
-        cdef Connection *connection = self.context.connection
-        cdef size_t mark = connection.out.length
-        cdef int64_t start = monotonic_us()
-        cdef int64_t elapsed
-        self.errors_seen = self.reply.errors
-        connection.last_command = entry.id
-        try:
-            command.handler(self.context, argv)
-        except CommandError as error:
-            connection.out.length = mark
-            self.reply_error(error)
-        except MemoryError:
-            connection.out.length = mark
-            self.reply_error(CommandError("OOM command not allowed when the process is out of memory."))
-        except Exception as error:
-            connection.out.length = mark
-            self.on_bug(command.name.decode(), error)
-            self.reply_error(CommandError("ERR internal error, see the server's log"))
-        elapsed = monotonic_us() - start
-        entry.calls += 1
-        entry.microseconds += elapsed
-        count_timed(entry, elapsed, 1)
-        if self.reply.errors != self.errors_seen:   # those of a queued command are not EXEC's
-            entry.failed += 1
-            self.errors_seen = self.reply.errors
-        self.commands += 1
-        connection.commands += 1
-        self.command_time = elapsed
-        if 0 <= self.slow_threshold <= elapsed:
-            self.on_slow(command, argv, elapsed, self.context.client)
-        if self.settings.gates & GATE_MONITORED:
-            self.on_monitor(self.context.client, command, argv)
-        return 0
-
-    def execute_queued(self, command, list argv) -> None:
-        """Runs one queued command of a transaction: writes its reply or its error."""
-        self.invoke(command_at(command.id), command, argv)

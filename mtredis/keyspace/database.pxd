@@ -16,6 +16,8 @@ cdef class Keyspace:
     cdef public bint active_expire
     cdef public bint expire_paused         # expired keys look missing but stay
     cdef public object on_expired
+    cdef public object on_created          # the same for keys that begin to exist and for reads that miss;
+    cdef public object on_missed           # both are None unless somebody wants the events
     cdef readonly ActiveExpiry expiry
 
     cpdef swap(self, int first, int second)
@@ -37,6 +39,7 @@ cdef class Database:
     cdef Entry *read(self, bytes key) except? NULL
     cdef Entry *read_string(self, bytes key) except? NULL
     cdef int done(self, int64_t code) except -1
+    cdef int created(self, bytes key) except -1
     cdef object expire(self, bytes key)
     cdef object put_copy(self, Entry *entry, Database target, bytes new_key)
     cdef transfer(self, bytes key, Database target, bytes new_key)

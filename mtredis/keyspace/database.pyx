@@ -310,6 +310,8 @@ cdef class Database:
         cdef Entry *entry = self.find(key)
         if entry == NULL:
             self.keyspace.misses += 1
+            if self.keyspace.on_missed is not None:
+                self.keyspace.on_missed(self.index, key)
         else:
             self.keyspace.hits += 1
             entry_touch(self.core, entry, &self.core.random)
@@ -433,6 +435,12 @@ cdef class Database:
             self.keyspace.drop_objects()
         return 0
 
+    cdef int created(self, bytes key) except -1:
+        """Says that a key exists that did not (or that took the place of one that went)."""
+        if self.keyspace.on_created is not None:
+            self.keyspace.on_created(self.index, key)
+        return 0
+
     cdef bint set_mode(self, bytes key, bytes value, int64_t expire_at, int mode) except -1:
         cdef int code
         if value is None:
@@ -441,6 +449,8 @@ cdef class Database:
         code = table_set_string(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
                                 PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), expire_at, mode)
         self.done(code)
+        if code == 1:
+            self.created(key)
         return code == 1
 
     cpdef bint set_string(self, bytes key, bytes value, int64_t expire_at=-1) except -1:
@@ -471,6 +481,8 @@ cdef class Database:
         if code < 0:
             Py_DECREF(value)
         self.done(code)
+        if code == 1:
+            self.created(key)
         return code == 1
 
     cpdef int64_t append(self, bytes key, bytes suffix) except -1:
@@ -499,6 +511,8 @@ cdef class Database:
         code = table_write_range(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), offset,
                                  PyBytes_AS_STRING(patch), PyBytes_GET_SIZE(patch))
         self.done(code)
+        if entry == NULL:
+            self.created(key)
         return code
 
     cpdef int set_bit(self, bytes key, uint64_t offset, int bit) except -1:
@@ -512,13 +526,17 @@ cdef class Database:
         byte = byte | mask if bit else byte & ~mask
         self.done(table_write_range(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), offset >> 3,
                                     &byte, 1))
+        if entry == NULL:
+            self.created(key)
         return former
 
     cpdef object increment(self, bytes key, int64_t delta):
         """The number under the key (0 if missing) plus delta, which is what the key holds now."""
         cdef int64_t result = 0
-        self.find(key)
+        cdef bint is_new = self.find(key) == NULL
         self.done(table_increment(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), delta, &result))
+        if is_new:
+            self.created(key)
         return result
 
     cpdef bint delete(self, bytes key) except -1:
@@ -572,6 +590,7 @@ cdef class Database:
         else:
             free(entry)
         self.done(0)
+        target.created(new_key)
 
     cpdef rename(self, bytes source, bytes destination):
         """What was under source, with its time to live, is under destination; raises NoSuchKey."""
@@ -599,6 +618,7 @@ cdef class Database:
             return True
         if entry_is_string(entry):
             self.put_copy(entry, target, new_key)
+            target.created(new_key)
         else:
             value = copying.copy(<object> <PyObject *> entry_object(entry))
             target.put_object(new_key, value, entry_type(entry), entry_expire(entry))

@@ -28,6 +28,7 @@ from mtredis.client cimport (
 from mtredis.keyspace.database cimport Keyspace
 from mtredis.lib.atomics cimport add_i32, add_u64, load_i32, store_i32
 from mtredis.lib.buffer cimport buffer_append, buffer_free, buffer_reserve
+from mtredis.lib.clock cimport unix_ms
 from mtredis.lib.mailbox cimport (
     EFD_CLOEXEC, Mail, Mailbox, eventfd, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open,
     mailbox_post, mailbox_post_chain, mailbox_take, posix_close, posix_read, posix_write,
@@ -56,13 +57,6 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t length, int flags)
     int MSG_NOSIGNAL, MSG_DONTWAIT
 
-cdef extern from "<time.h>" nogil:
-    cdef struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *result)
-    int CLOCK_REALTIME
-
 cdef enum:
     REQUESTS_PER_SCAN = 1024     # keeps one client's pipeline from holding up the others
     READS_PER_TURN = 4
@@ -70,12 +64,6 @@ cdef enum:
     WALK_INTERVAL = 100          # ms between two steps of the walk over all connections
     WALK_ROUND = 10              # steps for one round
     IDLE_QUERY = 2000            # ms after which a half-received request's buffer is cut to its size
-
-
-cdef inline int64_t unix_ms() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_REALTIME, &t)
-    return <int64_t> t.tv_sec * 1000 + t.tv_nsec // 1000000
 
 
 # --- pools ---------------------------------------------------------------------------------------------------------

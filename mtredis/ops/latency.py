@@ -17,8 +17,10 @@ SAMPLES = 160
 GRAPH_COLUMNS = 80
 GRAPH_ROWS = 4
 GRAPH_MARKS = "_o#"
+BUCKETS = 168
 BUCKETS_PER_DOUBLING = 8
 STEP_NANOSECONDS = 129  # the width of the first buckets
+LONGEST_MICROSECONDS = 1_073_741  # what Redis calls everything above a second
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ class Histogram:
             added = sum(self._counts[start : start + BUCKETS_PER_DOUBLING])
             if added:
                 seen += added
-                found.append((bucket_end(start + BUCKETS_PER_DOUBLING - 1) // 1000, seen))
+                found.append((min(bucket_end(start + BUCKETS_PER_DOUBLING - 1) // 1000, LONGEST_MICROSECONDS), seen))
         return found
 
 

@@ -7,13 +7,14 @@ are taken to be like those that the executor answered.
 Owner: the executor thread.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mtredis.ops import log
-from mtredis.ops.latency import Histogram
+from mtredis.ops.latency import BUCKETS, Histogram
 from mtredis.registry.command import REGISTRY, Command
 from mtredis.registry.table import histogram, last_bucket, statistics
 
@@ -70,6 +71,8 @@ class Statistics:
         self.input_rate = Rate()
         self.output_rate = Rate()
         self.rounds_rate = Rate()
+        self.busy_rate = Rate()
+        self._busy_before = 0
 
     def count_error(self, text: str) -> None:
         """An error reply was sent: counted by its code word, of which only so many are told apart."""
@@ -131,23 +134,29 @@ class Statistics:
         for command in REGISTRY.walk():
             counts = histogram(command.id)
             if served.get(command.name):
+                counts = counts or [0] * BUCKETS
                 counts[last_bucket(command.id)] += served[command.name]
-            if any(counts):
+            if any(counts):   # none are there of calls while nobody tracked
                 yield command, Histogram(counts)
+
+    def busy(self) -> int:
+        """µs of CPU time of this thread, the executor, since the start or the last reset."""
+        return time.thread_time_ns() // 1000 - self._busy_before
 
     def sample(self, now: int) -> None:
         """Takes the readings for the rates; `now` in unix ms."""
         workers = self.of_workers()
-        executor = self._server.executor
-        self.commands_rate.sample(now, executor.commands + workers["commands"])
+        self.commands_rate.sample(now, self._server.dispatcher.commands + workers["commands"])
         self.input_rate.sample(now, workers["net_in"])
         self.output_rate.sample(now, workers["net_out"])
         self.rounds_rate.sample(now, executor.rounds)
+        self.busy_rate.sample(now, self.busy())
 
     def reset(self) -> None:
         """CONFIG RESETSTAT, for what is counted here."""
         self.errors.clear()
         self.error_replies = 0
         self._counts_kinds = True
-        for rate in (self.commands_rate, self.input_rate, self.output_rate, self.rounds_rate):
+        self._busy_before += self.busy()
+        for rate in (self.commands_rate, self.input_rate, self.output_rate, self.rounds_rate, self.busy_rate):
             rate.reset()

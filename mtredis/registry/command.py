@@ -428,6 +428,14 @@ def _summary(handler: Handler, declaration: str) -> str:
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
+def subcommand_of(container: Command, argv: Sequence[bytes]) -> Command | None:
+    """What a request for a container calls: the container alone, one of its subcommands, or nothing known."""
+    if len(argv) == 1:
+        return container
+    name = argv[1].lower()
+    return container.subcommands[name] if name in container.subcommands else None
+
+
 def check_arity(command: Command, argc: int) -> bool:
     """Whether a request of `argc` words fits the command."""
     return argc == command.arity if command.arity > 0 else argc >= -command.arity

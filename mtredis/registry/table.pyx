@@ -7,7 +7,7 @@ Owner: built once before threads start; afterwards names, arities and ids never 
 The counters in an entry belong to the executor. Limits: 512 commands and subcommands, names of up to 39 bytes.
 """
 from cpython.ref cimport PyObject
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef enum:
@@ -153,9 +153,19 @@ def set_latency_tracking(bint is_wanted) -> None:
 
 
 def histogram(int index) -> list[int]:
-    """Calls by duration of the command with this id: a count for each bucket (`ops.latency` knows their bounds)."""
+    """Calls by duration of the command with this id: a count for each bucket, or none if it was never called.
+
+    `ops.latency` knows the buckets' bounds.
+    """
     cdef int i
+    if not entries[index].calls:
+        return []
     return [histograms[index][i] for i in range(HISTOGRAM_BUCKETS)]
+
+
+def bucket_of_duration(int64_t microseconds) -> int:
+    """In which bucket a call of that duration is counted."""
+    return histogram_bucket(microseconds)
 
 
 def last_bucket(int index) -> int:

@@ -202,9 +202,10 @@ def client_id(connection: Connection) -> int:
 
 
 _NOT_COMPARED = {
-    b"id", b"addr", b"laddr", b"fd", b"age", b"idle", b"qbuf", b"qbuf-free", b"argv-mem", b"multi-mem", b"rbs", b"rbp",
-    b"oll", b"obl", b"omem", b"tot-mem", b"events", b"io-thread", b"tot-net-in", b"tot-net-out", b"tot-cmds", b"read-events",
-    b"avg-pipeline-len-sum", b"avg-pipeline-len-cnt", b"parse-batch-cmd-sum", b"parse-batch-cmd-cnt",
+    b"id", b"addr", b"laddr", b"fd", b"age", b"idle", b"qbuf", b"qbuf-free", b"argv-mem", b"multi-mem",
+    b"rbs", b"rbp", b"oll", b"obl", b"omem", b"tot-mem", b"events", b"io-thread", b"tot-net-in",
+    b"tot-net-out", b"tot-cmds", b"read-events", b"avg-pipeline-len-sum", b"avg-pipeline-len-cnt",
+    b"parse-batch-cmd-sum", b"parse-batch-cmd-cnt",
 }  # fmt: skip
 _STATES = {
     "plain": [],

@@ -195,7 +195,7 @@ class Bitmaps(Machine):
         work=st.lists(
             st.one_of(
                 st.tuples(st.just("GET"), widths, offsets),
-                st.tuples(st.just("SET"), widths, offsets, numbers),
+                st.tuples(st.just("SET"), widths, offsets, numbers.filter(lambda n: n > -(2**63))),
                 st.tuples(st.just("INCRBY"), widths, offsets, numbers),
                 st.tuples(st.just("OVERFLOW"), st.sampled_from(["WRAP", "SAT", "FAIL"])),
             ),

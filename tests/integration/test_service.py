@@ -49,6 +49,11 @@ def test_signals_end_the_server_gracefully(serve: Serve, number: signal.Signals)
     assert "bye bye" in server.final_log
 
 
+def test_a_signal_right_after_the_start_is_not_lost(serve: Serve) -> None:
+    for _ in range(20):
+        assert serve().stop() == 0
+
+
 def test_a_busy_server_ends_too(serve: Serve) -> None:
     server = serve()
     connections = [server.connect() for _ in range(50)]

@@ -133,6 +133,10 @@ def commands_of(script: Script) -> set[str]:
 # -- comparing
 
 
+def _equal(ours: Value, theirs: Value) -> bool:
+    return ours == theirs
+
+
 def _near(tolerance: int) -> Callable[[Value, Value], bool]:
     def same(ours: Value, theirs: Value) -> bool:
         if ours.kind == theirs.kind == "integer" and min(ours.data, theirs.data) > 0:
@@ -228,7 +232,7 @@ def comparison_for(arguments: tuple[bytes, ...]) -> Comparison:
     pair = "|".join(words)
     if words[1:] == ["help"]:
         return _same_help
-    return _COMPARISONS.get(pair) or _COMPARISONS.get(words[0] if words else "") or Value.__eq__
+    return _COMPARISONS.get(pair) or _COMPARISONS.get(words[0] if words else "") or _equal
 
 
 # -- running

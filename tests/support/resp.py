@@ -9,7 +9,7 @@ Owner: the thread that made the connection. No reconnects, no retries; every rea
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 Argument = bytes | str | int
@@ -270,7 +270,7 @@ def _null(rest: bytes) -> Value:
     return Value("null")
 
 
-_SCALARS = {
+_SCALARS: dict[bytes, Callable[[bytes], Value]] = {
     b"+": lambda rest: Value("simple", rest),
     b"-": lambda rest: Value("error", rest),
     b":": _integer,

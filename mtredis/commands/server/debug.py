@@ -302,10 +302,10 @@ def _write_attribute(ctx: "Context") -> None:
 def _write_push(ctx: "Context") -> None:
     if ctx.reply.resp < 3:
         raise CommandError("ERR RESP2 is not supported by this command")
-    ctx.reply.push(2)
+    ctx.reply.bulk(b"Some real reply following the push reply")
+    ctx.reply.push(2)   # what a command pushes to its own client comes behind its reply
     ctx.reply.bulk(b"server-cpu-usage")
     ctx.reply.integer(42)
-    ctx.reply.bulk(b"Some real reply following the push reply")
 
 
 SAMPLES: dict[bytes, Callable[["Context"], None]] = {

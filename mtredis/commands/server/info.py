@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from mtredis import __version__
 from mtredis.keyspace.memory import human_size
 from mtredis.lib import allocator
@@ -197,7 +195,7 @@ def clients_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "maxclients", snapshot.config.maxclients
     yield "client_recent_max_input_buffer", snapshot.connections["largest_input"]
     yield "client_recent_max_output_buffer", snapshot.connections["largest_output"]
-    yield "blocked_clients", len(server.executor.postponed)
+    yield "blocked_clients", len(server.dispatcher.postponed)
     yield "tracking_clients", 0
     yield "pubsub_clients", snapshot.pubsub["pubsub_clients"]
     yield "watching_clients", watches["watching_clients"]
@@ -211,7 +209,7 @@ def clients_lines(snapshot: Snapshot) -> Iterator[Line]:
 def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     """The running estimate, what the kernel says, and what the allocator holds."""
     memory = snapshot.memory
-    total = psutil.virtual_memory().total
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from _with_human("used_memory", memory.used)
     yield from _with_human("used_memory_rss", memory.rss)
     yield from _with_human("used_memory_peak", memory.peak)
@@ -248,7 +246,7 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", 0
     yield "lazyfree_pending_objects", snapshot.server.background.pending
-    yield "lazyfreed_objects", server.background.completed
+    yield "lazyfreed_objects", snapshot.server.background.completed
 
 
 def _with_human(name: str, size: int) -> Iterator[Line]:
@@ -315,7 +313,7 @@ def stats_lines(snapshot: Snapshot) -> Iterator[Line]:
     server, workers, shared = snapshot.server, snapshot.workers, snapshot.shared
     statistics, executor = server.statistics, server.executor
     yield "total_connections_received", shared["accepted"]
-    yield "total_commands_processed", executor.commands + workers["commands"]
+    yield "total_commands_processed", server.dispatcher.commands + workers["commands"]
     yield "instantaneous_ops_per_sec", int(statistics.commands_rate.per_second)
     yield "total_net_input_bytes", workers["net_in"]
     yield "total_net_output_bytes", workers["net_out"]
@@ -378,13 +376,13 @@ def _absent_activities() -> Iterator[Line]:
 
 def _event_loop(snapshot: Snapshot) -> Iterator[Line]:
     statistics, executor = snapshot.server.statistics, snapshot.server.executor
-    busy = time.thread_time_ns() // 1000
+    rounds = statistics.rounds_rate.per_second
     in_commands = sum(counts.microseconds for counts in statistics.of_commands().values())
     yield "eventloop_cycles", executor.rounds
-    yield "eventloop_duration_sum", busy
+    yield "eventloop_duration_sum", statistics.busy()
     yield "eventloop_duration_cmd_sum", in_commands
-    yield "instantaneous_eventloop_cycles_per_sec", int(statistics.rounds_rate.per_second)
-    yield "instantaneous_eventloop_duration_usec", busy // max(1, executor.rounds)
+    yield "instantaneous_eventloop_cycles_per_sec", int(rounds)
+    yield "instantaneous_eventloop_duration_usec", int(statistics.busy_rate.per_second / rounds) if rounds else 0
 
 
 @info_section("Replication")

@@ -116,7 +116,7 @@ def _findings(ctx: "Context") -> Iterator[str]:
 
 
 @command(
-    "LATENCY HISTOGRAM [COMMAND:string]...", flags=ADMINISTRATIVE, since="7.0.0", complexity="O(N)", tips=ALL_NODES
+    "LATENCY HISTOGRAM [command]...", flags=ADMINISTRATIVE, since="7.0.0", complexity="O(N)", tips=ALL_NODES
 )
 def latency_histogram(ctx: "Context", argv: list[bytes]) -> None:
     """Tells of commands, or of all, how many calls took no longer than so many µs."""
