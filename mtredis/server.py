@@ -310,9 +310,9 @@ class Server:
         return registry.REGISTRY.unknown_command(argv)
 
     def report_bug(self, name: str, error: BaseException) -> None:
-        """A handler raised what it should not have: the log gets the traceback, never the arguments."""
+        """A handler (or cron, or a timer) raised what it should not have: the log gets the traceback, never the arguments."""
         self.statistics.bugs += 1
-        log.warning(f"BUG in command {name}: {log.traceback_of(error)}")
+        log.warning(f"BUG in {name}: {log.traceback_of(error)}")
 
     # --- cron --------------------------------------------------------------------------------------------------------
 

@@ -277,7 +277,7 @@ cdef class Executor:
                         self.start_driving(i)
         self.post_given_back()
         while self.calls:
-            self.calls.popleft()()
+            self.attempt(self.calls.popleft())
         return 0
 
     cdef void give_back(self, Connection *connection, int kind) noexcept:
@@ -340,10 +340,17 @@ cdef class Executor:
         """Runs cron and the timers whose time has come."""
         cdef int64_t now = self.core.now
         while self.timers and self.timers[0][0] <= now:
-            heapq.heappop(self.timers)[2]()
+            self.attempt(heapq.heappop(self.timers)[2])
         if now >= self.next_cron or self.next_cron > now + 10 * self.cron_interval:
             self.next_cron = now + self.cron_interval
-            self.on_cron(now)
+            self.attempt(self.on_cron, now)
+
+    def attempt(self, function, *arguments) -> None:
+        """Calls what is nobody's command; a bug in it is logged and must not end the server."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self.dispatcher.on_bug(getattr(function, "__qualname__", repr(function)), error)
 
     # --- connections -------------------------------------------------------------------------------------------------
 

@@ -146,6 +146,7 @@ class Statistics:
     def sample(self, now: int) -> None:
         """Takes the readings for the rates; `now` in unix ms."""
         workers = self.of_workers()
+        executor = self._server.executor
         self.commands_rate.sample(now, self._server.dispatcher.commands + workers["commands"])
         self.input_rate.sample(now, workers["net_in"])
         self.output_rate.sample(now, workers["net_out"])
