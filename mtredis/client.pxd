@@ -162,7 +162,7 @@ cdef struct Loop:
     Mailbox mailbox
     Mailbox *executor            # where requests go
     Settings *settings
-    int epoll_fd
+    int epoll_fd                 # where its sockets are registered now: its worker's, or the executor's own
     int index
     int32_t driver               # a Driver: written by the executor to take over, by the worker to give up
     Connection *connections      # all of them, newest first
@@ -170,7 +170,6 @@ cdef struct Loop:
     Connection *cursor           # where the periodic walk stands
     Connection *ready            # with requests for the executor, oldest first
     Connection *ready_last
-    bint has_events              # the kernel has reported something since the executor last polled it
     Connection *again            # readable although the kernel will not say so again
     Connection *unflushed        # with output to send
     Query *free_queries
@@ -180,7 +179,9 @@ cdef struct Loop:
     int64_t now                  # unix ms at the last wake-up
     int64_t next_walk
     # how the executor drives a loop without knowing the network
-    int (*poll)(Loop *loop, int timeout) noexcept nogil
+    void (*attach)(Loop *loop, int epoll_fd) noexcept nogil      # moves all sockets; -1: to its worker's own
+    void (*take_event)(Loop *loop, Connection *connection, uint32_t events) noexcept nogil
+    int (*turn)(Loop *loop) noexcept nogil                       # letters and whatever no event announces
     void (*finish)(Loop *loop, Connection *connection) noexcept nogil
     void (*flush)(Loop *loop) noexcept nogil
     # counters, read by any thread

@@ -1,11 +1,18 @@
 # cython: freethreading_compatible=True
 """The executor's data: see `executor.pyx`."""
-from libc.stdint cimport int64_t, uint64_t
-from mtredis.client cimport Client, Connection, Letter, Loop
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from mtredis.client cimport EVENTS_MAX, Client, Connection, Letter, Loop
 from mtredis.executor.dispatch cimport Dispatcher
 from mtredis.keyspace.core cimport Core
 from mtredis.keyspace.database cimport Keyspace
 from mtredis.lib.mailbox cimport Mail, Mailbox
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        void *ptr
+    cdef struct epoll_event:
+        uint32_t events
+        epoll_data_t data
 
 cdef enum:
     LOOPS_MAX = 128
@@ -27,6 +34,10 @@ cdef class Executor:
     cdef object calls                    # deque of callables for this thread
     cdef list timers                     # heap of (unix ms, number, callable)
     cdef uint64_t timers_made
+    cdef epoll_event events[EVENTS_MAX]  # what the last wait has reported
+    cdef int events_length
+    cdef bint was_busy                   # the last wait has reported something
+    cdef int patience
     cdef bint stopping
     cdef bint redrive                    # a driven loop has work that no event announces
     cdef int64_t next_cron
@@ -40,10 +51,12 @@ cdef class Executor:
 
     cdef start_driving(self, int i)
     cdef int time_to_wait(self, int64_t now) except -1
+    cdef bint look_again(self) noexcept nogil
     cdef void wait(self, int timeout) noexcept
     cdef int take_mail(self) except -1
     cdef int drive(self) except -1
-    cdef int drive_loop(self, Loop *loop) except -1
+    cdef void take_events(self) noexcept nogil
+    cdef int execute_ready(self, Loop *loop) except -1
     cdef void register(self, Connection *connection) noexcept
     cdef int forget(self, Connection *connection) except -1
     cdef void give_back(self, Connection *connection, int kind) noexcept

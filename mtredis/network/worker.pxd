@@ -8,6 +8,7 @@ cdef struct WorkerLoop:
     Loop base                    # first, so that a Loop* is a WorkerLoop*
     Reader reader
     Letter yielded               # tells the executor that it drives the loop now
+    int own_epoll_fd             # what the worker waits on
     int resume_fd                # blocks the worker while the executor drives
     bint stopping
     bint yielding

@@ -134,7 +134,8 @@ class Config:
         for name, text in pairs:
             parameter = self.catalogue.find(name)
             if parameter is None and refusal is None:
-                raise CommandError(f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
+                shown = name.partition("\0")[0]   # as in Redis, a NUL ends what is shown
+                raise CommandError(f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'")
             if parameter is None or refusal is not None:
                 continue
             if not parameter.mutable:
