@@ -106,7 +106,7 @@ cdef struct Address:
 
 cdef struct Connection:
     Letter registration          # each hand-over has its own letter, so that none is posted twice at a time
-    Letter arrival
+    Letter arrival               # later ends a parking, when the executor's `done` may still be under way
     Letter request
     Letter done
     # loop
@@ -138,7 +138,7 @@ cdef struct Connection:
     Connection *previous_client  # the executor's list of all connections
     Connection *next_client
     uint8_t registered
-    uint8_t held                 # between LETTER_REQUESTS and LETTER_DONE
+    uint8_t held                 # from LETTER_REQUESTS until LETTER_DONE is posted
     uint8_t resp                 # 2 or 3
     uint8_t output_class
     uint8_t executing            # its command runs right now: what is pushed to it follows the reply
@@ -155,6 +155,8 @@ cdef struct Connection:
     uint64_t net_out
     uint64_t commands
     uint64_t pending_output      # bytes in letters under way (atomic)
+    uint64_t query_bytes         # half received, and room for them, when the loop last had no more to do for it
+    uint64_t query_room
     Address peer
     Address local
 

@@ -78,9 +78,21 @@ cdef class SharedSettings:
         self.values.limit_closed = self.values.query_closed = 0
 
 
+cdef inline size_t output_length(Connection *connection) noexcept nogil:
+    """Bytes in the output buffer that are not sent. For a buffer that its loop is just emptying it may be too small."""
+    cdef size_t sent = <size_t> load_u64(<uint64_t *> &connection.sent)   # first: both shrink together, `length` before it
+    cdef size_t length = <size_t> load_u64(<uint64_t *> &connection.out.length)
+    return length - sent if length > sent else 0
+
+
+cdef inline bint is_at_rest(Connection *connection) noexcept nogil:
+    """Whether its buffers are the executor's to look into, not a worker's."""
+    return connection.held or connection.executing or is_driven_by_executor(connection.loop)
+
+
 cdef inline size_t output_memory(Connection *connection) noexcept nogil:
     """Bytes of replies that wait for the client, wherever they are."""
-    return connection.out.length - connection.sent + <size_t> load_u64(&connection.pending_output)
+    return output_length(connection) + <size_t> load_u64(&connection.pending_output)
 
 
 cdef bint is_over_output_limit(Connection *connection) noexcept nogil:
@@ -109,7 +121,8 @@ cdef int connection_push(Connection *connection, const char *data, size_t length
     cdef Letter *letter
     if connection.fd < 0 or connection.killed or connection.close_after_reply:
         return 0
-    if is_driven_by_executor(connection.loop):
+    # Letters that the worker had not read when it yielded are older, so this must not overtake them.
+    if is_driven_by_executor(connection.loop) and load_u64(&connection.pending_output) == 0:
         if buffer_append(&connection.out, data, length) < 0:
             return -1
         loop_queue_flush(connection.loop, connection)
@@ -363,26 +376,32 @@ cdef class Client:
     @property
     def query_length(self) -> int:
         """Bytes received and not yet executed."""
-        if self.connection == NULL or self.connection.query == NULL:
+        if self.connection == NULL:
             return 0
-        return pending_query_length(self.connection.query)
+        if not is_at_rest(self.connection):
+            return self.connection.query_bytes
+        return pending_query_length(self.connection.query) if self.connection.query != NULL else 0
 
     @property
     def query_capacity(self) -> int:
         """Bytes held for the query buffer."""
-        return self.connection.query.capacity if self.connection != NULL and self.connection.query != NULL else 0
+        if self.connection == NULL:
+            return 0
+        if not is_at_rest(self.connection):
+            return self.connection.query_room
+        return self.connection.query.capacity if self.connection.query != NULL else 0
 
     @property
     def argument_memory(self) -> int:
-        """Bytes of the arguments of half-received requests."""
-        if self.connection == NULL or self.connection.query == NULL:
+        """Bytes of the arguments of half-received requests; 0 while a worker has them."""
+        if self.connection == NULL or not is_at_rest(self.connection) or self.connection.query == NULL:
             return 0
         return self.connection.query.arguments_capacity * sizeof(Argument)
 
     @property
     def output_length(self) -> int:
         """Bytes of replies in the output buffer."""
-        return self.connection.out.length - self.connection.sent if self.connection != NULL else 0
+        return output_length(self.connection) if self.connection != NULL else 0
 
     @property
     def output_capacity(self) -> int:

@@ -1,3 +1,4 @@
+# cython: freethreading_compatible=True, language_level=3
 """Keys of any type: deleting, renaming, copying, time to live, SCAN and KEYS, OBJECT.
 
 Idea: what a key holds does not matter here; `ctx.db` moves and copies values as they are.

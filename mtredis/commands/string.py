@@ -1,3 +1,4 @@
+# cython: freethreading_compatible=True, language_level=3
 """Strings: GET, SET and their kin, counters, ranges, and LCS.
 
 Idea: the keyspace knows how a string is kept; a handler reads its arguments, makes one change, and says what happened.

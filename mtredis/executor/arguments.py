@@ -1,3 +1,4 @@
+# cython: freethreading_compatible=True, language_level=3
 """Reading the arguments of commands: integers, times to live, cursors and the options that families share.
 
 Idea: each function takes the raw words of a request and gives back a checked value or raises the `CommandError` whose

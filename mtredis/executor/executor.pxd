@@ -26,6 +26,7 @@ cdef class Executor:
     cdef int resume_fds[LOOPS_MAX]
     cdef bint driving[LOOPS_MAX]         # this thread drives the loop
     cdef Letter yield_letters[LOOPS_MAX]
+    cdef Letter stop_letters[LOOPS_MAX]
     cdef Mail *done_newest[LOOPS_MAX]    # connections to give back to each worker, collected
     cdef Mail *done_oldest[LOOPS_MAX]
     cdef int loops_length

@@ -194,11 +194,10 @@ cdef class Executor:
         cdef int i
         cdef uint64_t one = 1
         for i in range(self.loops_length):
-            self.yield_letters[i].kind = LETTER_STOP
-            mailbox_post(&self.loops[i].mailbox, &self.yield_letters[i].mail)
-            if self.driving[i]:
-                store_i32(&self.loops[i].driver, DRIVEN_BY_WORKER)
-                posix_write(self.resume_fds[i], &one, sizeof(one))
+            self.stop_letters[i].kind = LETTER_STOP
+            mailbox_post(&self.loops[i].mailbox, &self.stop_letters[i].mail)
+            store_i32(&self.loops[i].driver, DRIVEN_BY_WORKER)
+            posix_write(self.resume_fds[i], &one, sizeof(one))   # it may just be yielding
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
@@ -274,7 +273,6 @@ cdef class Executor:
             if letter.kind == LETTER_REQUESTS:
                 connection.held = True
                 i = self.dispatcher.execute(connection)
-                connection.held = False
                 self.give_back(connection, LETTER_PARKED if i == STOPPED else LETTER_DONE)
                 executed += 1
                 if executed % GIVE_BACK_BATCH == 0:
@@ -306,9 +304,15 @@ cdef class Executor:
         self.done_newest[i] = &connection.done.mail
 
     cdef void post_given_back(self) noexcept:
+        """Sends back what is collected; up to here a push to these connections went straight behind their replies."""
+        cdef Mail *mail
         cdef int i
         for i in range(self.loops_length):
             if self.done_newest[i] != NULL:
+                mail = self.done_newest[i]
+                while mail != NULL:
+                    (<Letter *> mail).connection.held = False
+                    mail = mail.next
                 mailbox_post_chain(&self.loops[i].mailbox, self.done_newest[i], self.done_oldest[i])
                 self.done_newest[i] = self.done_oldest[i] = NULL
 
@@ -432,10 +436,13 @@ cdef class Executor:
 
     cdef void resume_connection(self, Connection *connection) noexcept:
         connection.parked_by_executor = False
+        if connection.held:   # LETTER_PARKED is not posted yet
+            connection.done.kind = LETTER_DONE
+            return
         if is_driven_by_executor(connection.loop) and self.driving[connection.loop.index]:
             connection.parked = False
             connection.loop.finish(connection.loop, connection)
             self.redrive = True
             return
-        connection.registration.kind = LETTER_DONE
-        mailbox_post(&connection.loop.mailbox, &connection.registration.mail)
+        connection.arrival.kind = LETTER_DONE
+        mailbox_post(&connection.loop.mailbox, &connection.arrival.mail)

@@ -249,6 +249,13 @@ cdef void report_fault(Loop *loop, Connection *connection) noexcept nogil:
     connection.close_after_reply = True
 
 
+cdef inline void note_query(Connection *connection) noexcept nogil:
+    """Publishes the size of what is half received: only the loop may follow the pointer."""
+    cdef Query *query = connection.query
+    connection.query_bytes = query.length - query.scanned if query != NULL else 0
+    connection.query_room = query.capacity if query != NULL else 0
+
+
 cdef void advance(Loop *base, Connection *connection) noexcept nogil:
     """Takes the connection as far as it gets without waiting for the kernel or the executor."""
     cdef WorkerLoop *loop = <WorkerLoop *> base
@@ -285,6 +292,9 @@ cdef void advance(Loop *base, Connection *connection) noexcept nogil:
         turns -= 1
         if receive(base, connection):
             scan(base, connection)
+    note_query(connection)
+    if connection.parked and connection.hung_up:
+        connection.broken = True
     if connection.out.length > connection.sent or connection.killed or connection.broken or connection.close_after_reply:
         loop_queue_flush(base, connection)
     elif connection.out.data != NULL:
@@ -326,6 +336,14 @@ cdef void close_connection(Loop *loop, Connection *connection) noexcept nogil:
     mailbox_post(loop.executor, &connection.request.mail)
 
 
+cdef void drop_sent(Connection *connection) noexcept nogil:
+    """Moves what is still due to the buffer's front: a client that is always a little behind never empties it."""
+    cdef size_t due = connection.out.length - connection.sent
+    memmove(connection.out.data, connection.out.data + connection.sent, due)
+    connection.out.length = due   # before `sent`, for the executor that looks at both (`output_length`)
+    connection.sent = 0
+
+
 cdef void flush_connection(Loop *loop, Connection *connection) noexcept nogil:
     """Sends what the connection's client is due, and closes the connection if its time has come."""
     cdef ssize_t count
@@ -352,6 +370,9 @@ cdef void flush_connection(Loop *loop, Connection *connection) noexcept nogil:
             connection.broken = True
     if connection.killed or connection.broken:
         close_connection(loop, connection)
+    elif connection.sent > OUTPUT_SIZE and connection.sent > connection.out.length // 2 and (
+            connection.sent < connection.out.length):
+        drop_sent(connection)
     elif connection.sent == connection.out.length:
         if connection.close_after_reply:
             close_connection(loop, connection)
@@ -448,9 +469,6 @@ cdef void handle_letter(WorkerLoop *loop, Letter *letter) noexcept nogil:
             insert_deferred(connection)
         connection.parked = letter.kind == LETTER_PARKED
         advance(&loop.base, connection)
-        if connection.parked and connection.hung_up:
-            connection.broken = True
-            loop_queue_flush(&loop.base, connection)
     elif letter.kind == LETTER_OUTPUT:
         append_output(&loop.base, letter)
     elif letter.kind == LETTER_ARRIVAL:
@@ -513,6 +531,7 @@ cdef void walk_connection(Loop *loop, Connection *connection) noexcept nogil:
         if data != NULL:
             query.data = data
             query.capacity = query.length + 64
+            note_query(connection)
     if connection.out.length > connection.sent and is_over_output_limit(connection):
         add_u64(&loop.settings.limit_closed, 1)
         connection.broken = True
