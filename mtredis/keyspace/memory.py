@@ -3,7 +3,7 @@
 Idea: the estimate follows every write at once but knows only the data and, by sampling, the clients; RSS knows
 everything but is read some times a second, and keeps pages that an allocator has not given back. `used()` is the
 estimate plus what the process held before it had any data; `rss` is psutil's last reading. Limits are checked against
-`used()`, so that deleting helps at once.
+the estimate, so that deleting helps at once.
 
 Owner: the executor thread. Figures in bytes.
 """
@@ -131,8 +131,11 @@ class MemoryAccount:
             self.peak, self.peak_time = used, time.time()
 
     def is_over_limit(self) -> bool:
-        """Whether a command that needs memory must be refused."""
-        return 0 < self.maxmemory < self.used()
+        """Whether a command that needs memory must be refused: `maxmemory` bounds data and clients.
+
+        What the interpreter took before there was any data is not counted, as a user's limit is meant for the data.
+        """
+        return 0 < self.maxmemory < self.clients + self.data()
 
     def overview(self, connections: dict[str, int]) -> MemoryOverview:
         """Everything that INFO and MEMORY STATS say, sampled now."""

@@ -234,7 +234,7 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "rss_overhead_bytes", memory.rss - memory.resident
     yield "mem_fragmentation_ratio", f"{memory.fragmentation:.2f}"
     yield "mem_fragmentation_bytes", memory.rss - memory.used
-    yield "mem_not_counted_for_evict", 0
+    yield "mem_not_counted_for_evict", memory.startup
     yield "mem_replication_backlog", 0
     yield "mem_total_replication_buffers", 0
     yield "mem_replica_full_sync_buffer", 0

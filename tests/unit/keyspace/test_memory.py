@@ -44,7 +44,7 @@ def test_the_limit() -> None:
     keyspace = Keyspace(1)
     account = MemoryAccount(keyspace, FakeProcess())  # type: ignore[arg-type]
     assert not account.is_over_limit()
-    account.maxmemory = account.used() + 50_000
+    account.maxmemory = 50_000
     assert not account.is_over_limit()
     keyspace[0].set_string(b"key", b"x" * 100_000)
     assert account.is_over_limit()
