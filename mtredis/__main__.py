@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: the process's); the exit status."""
     if argv is None:
         _start_without_gil()
-    from mtredis import server
+    from mtredis.server import main as serve
 
-    return server.main(list(sys.argv[1:] if argv is None else argv))
+    return serve(list(sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":

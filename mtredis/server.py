@@ -310,7 +310,7 @@ class Server:
         return registry.REGISTRY.unknown_command(argv)
 
     def report_bug(self, name: str, error: BaseException) -> None:
-        """A handler (or cron, or a timer) raised what it should not have: the log gets the traceback, never the arguments."""
+        """A handler (or cron, or a timer) raised what it must not: the log gets the traceback, never the arguments."""
         self.statistics.bugs += 1
         log.warning(f"BUG in {name}: {log.traceback_of(error)}")
 
@@ -379,12 +379,12 @@ class Server:
 
     def _listen_again(self) -> None:
         """CONFIG SET port or bind: the new sockets replace the old ones, or the old ones are opened again."""
-        before = [listener.getsockname()[:2] for listener in self._listeners]
+        before: list[tuple[str, int]] = [listener.getsockname()[:2] for listener in self._listeners]
         listeners.close_listeners(self._listeners)   # an address may be among the new ones, too
         try:
             self._open_tcp()
         except ConfigError:
-            self._listeners = [listeners.listen_address(*address, self.config.tcp_backlog) for address in before]
+            self._listeners = [listeners.listen_address(host, port, self.config.tcp_backlog) for host, port in before]
             self._accept_from(self._listeners)
             raise ConfigError("Unable to listen on this port. Check server logs.") from None
 
@@ -395,8 +395,8 @@ class Server:
     def run(self) -> None:
         """Starts all threads and executes on this one until `shutdown`; whoever built the server must call it.
 
-        CPython without the GIL counts references cheaply only for the thread that made an object: so the thread that has
-        imported the command families and built the server is the one that executes.
+        CPython without the GIL counts references cheaply only for the thread that made an object: so the thread that
+        has imported the command families and built the server is the one that executes.
         """
         gc.collect()
         gc.freeze()

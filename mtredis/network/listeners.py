@@ -2,11 +2,10 @@
 
 Idea: plain Python sockets made once; the acceptor takes connections from their descriptors.
 Owner: the main thread until the server runs, then the executor (CONFIG SET bind or port).
-Limits: an address written `-addr` may be missing on this machine; every other one must be had or nothing is listened on.
+Limits: an address written `-addr` may be missing here; every other one must be had, or nothing is listened on.
 """
 
 import errno
-import os
 import socket
 import stat
 from collections.abc import Sequence
@@ -83,5 +82,5 @@ def close_listeners(sockets: Sequence[socket.socket], unix_path: str = "") -> No
     """Nobody connects any more; the Unix socket's file is gone."""
     for listener in sockets:
         listener.close()
-    if unix_path and os.path.exists(unix_path):
-        Path(unix_path).unlink()
+    if unix_path:
+        Path(unix_path).unlink(missing_ok=True)

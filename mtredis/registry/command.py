@@ -433,7 +433,7 @@ def subcommand_of(container: Command, argv: Sequence[bytes]) -> Command | None:
     if len(argv) == 1:
         return container
     name = argv[1].lower()
-    return container.subcommands[name] if name in container.subcommands else None
+    return container.subcommands.get(name)
 
 
 def check_arity(command: Command, argc: int) -> bool:

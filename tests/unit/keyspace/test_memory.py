@@ -1,5 +1,6 @@
 """The memory account: estimate, limit, peak, and sizes in words."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,4 +63,5 @@ def test_overview_adds_up() -> None:
     assert 0 < memory.dataset_percent <= 100
     assert memory.peak_percent == 100
     assert memory.fragmentation == memory.rss / memory.used
-    assert memory.heap.active >= memory.heap.allocated > 0
+    if not os.environ.get("MTREDIS_ASAN"):   # the sanitizer's allocator tells no figures
+        assert memory.heap.active >= memory.heap.allocated > 0

@@ -1,0 +1,68 @@
+"""Who drives the connections: a pure state machine over injected readings."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mtredis.executor import balance
+from mtredis.executor.balance import CALM, SAMPLES, SATURATED, SPARE_CORES, Balance, LoadMeter
+
+BUSY = (SATURATED, SATURATED, SPARE_CORES)
+NO_SPARE = (1.0, 1.0, SPARE_CORES - 0.01)
+IDLE = (0.0, CALM - 0.01, 2.0)
+
+
+def test_the_executor_hands_over_after_several_saturated_samples_in_a_row() -> None:
+    state = Balance()
+    assert [state.sample(*BUSY) for _ in range(SAMPLES)] == [True] * (SAMPLES - 1) + [False]
+
+
+def test_one_calm_sample_starts_the_count_again() -> None:
+    state = Balance()
+    for _ in range(SAMPLES - 1):
+        state.sample(*BUSY)
+    assert state.sample(SATURATED - 0.01, 1.0, 2.0)
+    assert [state.sample(*BUSY) for _ in range(SAMPLES)] == [True] * (SAMPLES - 1) + [False]
+
+
+def test_without_spare_cores_a_saturated_executor_goes_on() -> None:
+    state = Balance()
+    assert all(state.sample(*NO_SPARE) for _ in range(10 * SAMPLES))
+
+
+def test_the_loops_come_back_when_all_threads_are_nearly_idle() -> None:
+    state = Balance(by_executor=False)
+    assert not any(state.sample(0.0, CALM, 2.0) for _ in range(10 * SAMPLES))
+    assert [state.sample(*IDLE) for _ in range(SAMPLES)] == [False] * (SAMPLES - 1) + [True]
+
+
+def test_a_decision_does_not_count_towards_the_next() -> None:
+    state = Balance()
+    for _ in range(SAMPLES):
+        state.sample(*BUSY)
+    assert [state.sample(*IDLE) for _ in range(SAMPLES)] == [False] * (SAMPLES - 1) + [True]
+
+
+def test_a_fixed_mode_decides_at_once_and_may_be_changed() -> None:
+    state = Balance()
+    state.mode = "threads"
+    assert state.sample(*IDLE) is False
+    state.mode = "executor"
+    assert state.sample(*BUSY) is True
+    state.mode = "auto"
+    assert state.sample(*BUSY) is True
+
+
+def test_the_meter_reads_cores_since_the_last_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"monotonic": 100.0, "thread_time": 5.0, "process_time": 7.0}
+    idle = SimpleNamespace(idle=50.0, iowait=1.0)
+    for name in seconds:
+        monkeypatch.setattr(balance.time, name, lambda name=name: seconds[name])
+    monkeypatch.setattr(balance.psutil, "cpu_times", lambda: idle)
+    monkeypatch.setattr(balance.os, "cpu_count", lambda: 2)
+    meter = LoadMeter()
+    seconds.update(monotonic=102.0, thread_time=6.0, process_time=10.0)
+    idle.idle, idle.iowait = 50.5, 1.5
+    assert meter.read() == (0.5, 1.5, 0.5)
+    seconds["monotonic"], idle.idle = 103.0, 90.0   # the kernel's ticks are coarse
+    assert meter.read() == (0.0, 0.0, 2.0)
