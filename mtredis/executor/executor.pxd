@@ -5,14 +5,8 @@ from mtredis.client cimport EVENTS_MAX, Client, Connection, Letter, Loop
 from mtredis.executor.dispatch cimport Dispatcher
 from mtredis.keyspace.core cimport Core
 from mtredis.keyspace.database cimport Keyspace
+from mtredis.lib.epoll cimport epoll_event
 from mtredis.lib.mailbox cimport Mail, Mailbox
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        void *ptr
-    cdef struct epoll_event:
-        uint32_t events
-        epoll_data_t data
 
 cdef enum:
     LOOPS_MAX = 128

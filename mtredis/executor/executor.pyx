@@ -29,18 +29,12 @@ from mtredis.executor.dispatch cimport RAN, STOPPED, Dispatcher
 from mtredis.keyspace.core cimport core_set_now
 from mtredis.lib.atomics cimport store_i32
 from mtredis.lib.clock cimport unix_ms
+from mtredis.lib.epoll cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_wait
 from mtredis.lib.mailbox cimport (
     Mail, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post, mailbox_post_chain,
     mailbox_take, posix_close, posix_write,
 )
 from mtredis.protocol.parser cimport Argument
-
-cdef extern from "<sys/epoll.h>" nogil:
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event *event)
-    int epoll_wait(int epoll_fd, epoll_event *events, int count, int timeout)
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN
 
 cdef enum:
     GIVE_BACK_BATCH = 32     # connections executed before workers get their results

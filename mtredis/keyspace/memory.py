@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mtredis.keyspace.database import Database, Keyspace
 
 SEGMENT_SIZE = 4544 + 24  # struct Segment, its place in the directory and the vector
+EMPTY_KEYSPACE = 128 * 64  # the slots in which readers announce themselves
 _UNITS = "KMGTP"
 
 
@@ -135,7 +136,7 @@ class MemoryAccount:
 
         What the interpreter took before there was any data is not counted, as a user's limit is meant for the data.
         """
-        return 0 < self.maxmemory < self.clients + self.data()
+        return 0 < self.maxmemory < EMPTY_KEYSPACE + self.clients + self.data()
 
     def overview(self, connections: dict[str, int]) -> MemoryOverview:
         """Everything that INFO and MEMORY STATS say, sampled now."""

@@ -18,19 +18,8 @@ from mtredis.client cimport (
     GATE_UNAUTHENTICATED, LETTER_ARRIVAL, LETTER_REGISTER, Address, Connection, Loop, Settings, SharedSettings,
 )
 from mtredis.lib.atomics cimport add_i32, add_u64, load_i32
+from mtredis.lib.epoll cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, epoll_create1, epoll_ctl, epoll_event, epoll_wait
 from mtredis.lib.mailbox cimport EFD_CLOEXEC, Mailbox, eventfd, mailbox_post, posix_close, posix_write
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        int fd
-    cdef struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event *event)
-    int epoll_wait(int epoll_fd, epoll_event *events, int count, int timeout)
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD
-    uint32_t EPOLLIN
 
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
