@@ -30,6 +30,7 @@ from mtredis.executor.transaction import Watches
 from mtredis.keyspace import notify
 from mtredis.keyspace.database import Keyspace
 from mtredis.keyspace.memory import MemoryAccount
+from mtredis.lib import allocator
 from mtredis.network import listeners
 from mtredis.network.acceptor import Acceptor
 from mtredis.network.worker import Worker
@@ -44,6 +45,8 @@ from mtredis.registry import table
 
 RESERVED_DESCRIPTORS = 48     # listeners, event loops, log, /proc
 DESCRIPTORS_PER_WORKER = 3
+COMMANDS_OF_CALM = 1000     # executed since the last trim, or there is nothing new to give back
+WASTE_ALLOWED = 64 << 20    # bytes
 HTTP_WORDS = {b"post", b"host:"}
 NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
@@ -120,6 +123,7 @@ class Server:
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
         self._stopping = False
+        self._trimmed_at = (0, 0)   # unix ms, commands executed by then
         self.cron_paused = False
         self._next_watchdog = self._next_survey = 0.0
         self._watchdog = systemd.watchdog_interval()
@@ -335,6 +339,18 @@ class Server:
             self.background.submit(self.keyspace.free_pending)
         if self.pause.mode:
             self.pause.is_active(now)
+        self._trim(now)
+
+    def _trim(self, now: int) -> None:
+        """Gives memory that the allocator holds in vain back to the kernel: once when calm comes, else now and then."""
+        commands = self.dispatcher.commands
+        if commands - self._trimmed_at[1] < COMMANDS_OF_CALM:
+            return
+        is_calm = self.statistics.commands_rate.per_second < 100
+        is_wasteful = self.memory.rss > 1.5 * self.memory.used() + WASTE_ALLOWED
+        if now - self._trimmed_at[0] >= (2_000 if is_calm else 60_000) and (is_calm or is_wasteful):
+            self._trimmed_at = (now, commands)
+            self.background.submit(allocator.give_back)
 
     def _sample_memory(self, now: int) -> None:
         """RSS each time; what the clients hold once a second, for that visits every connection."""
@@ -457,6 +473,7 @@ class Server:
 
 def serve(config: Config) -> int:
     """Runs a server until it is told to stop; the exit status."""
+    allocator.keep_buffers()
     process.open_logs(config)
     supervisor = systemd.supervise(config.supervised)
     if config.daemonize and not supervisor.active:

@@ -36,6 +36,11 @@ if _malloc_info is not None:
     _libc.fclose.argtypes = [ctypes.c_void_p]
     _libc.free.argtypes = [ctypes.c_void_p]
 
+_mallopt = getattr(_libc, "mallopt", None)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_MAPPED_FROM = 4 << 20  # blocks from this size on come from the kernel each time, and go back at once
+_SLACK = 64 << 20  # free memory that the top of the heap keeps
+
 NAME = "libc" if _mallinfo2 is None else "glibc"
 
 
@@ -45,6 +50,17 @@ def heap_figures() -> HeapFigures:
         return HeapFigures(0, 0)
     info = _mallinfo2()
     return HeapFigures(info.uordblks + info.hblkhd, info.arena + info.hblkhd)
+
+
+def keep_buffers() -> None:
+    """Blocks of some hundred KB are used again instead of being mapped afresh; call it before the first of them.
+
+    glibc would get each block above 128 KB from the kernel and give it back, and each of its pages costs a fault. For
+    GET of 64 KiB at pipeline 16 that was more than half of the cost: 51 µs instead of 23 (redis-server: 36 to 41).
+    """
+    if _mallopt is not None:
+        _mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+        _mallopt(_M_TRIM_THRESHOLD, _SLACK)
 
 
 def give_back() -> bool:
