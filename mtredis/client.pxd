@@ -42,7 +42,7 @@ cdef enum Gate:
     GATE_TIMED = 131072          # the slow log wants to hear even of the fastest commands
     # Sets of them
     GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 32768 | 131072
-    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 512 | 1024 | 2048 | 32768 | 131072
+    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 32768 | 131072
     GATES_OF_CHANGES = 4096 | 16384   # somebody must be told of each modified key
 
 cdef enum Letters:
@@ -91,6 +91,8 @@ cdef struct Settings:
     uint8_t password_set         # new connections start unauthenticated
     uint8_t protected            # refuse strangers (protected-mode without password)
     uint32_t gates               # global gates in force
+    uint64_t max_memory          # bytes, with GATE_MEMORY
+    uint64_t other_memory        # bytes that count beside the keyspace, sampled
     # Counters
     int32_t connected            # atomic
     uint64_t next_id             # atomic
@@ -207,7 +209,7 @@ cdef inline void loop_queue_flush(Loop *loop, Connection *connection) noexcept n
         connection.next_unflushed = loop.unflushed
         loop.unflushed = connection
 
-cdef bint is_over_output_limit(Connection *connection) noexcept nogil
+cdef bint is_over_output_limit(Connection *connection, size_t coming) noexcept nogil
 cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil
 cdef void connection_kill(Connection *connection) noexcept nogil
 cdef Client client_of(Connection *connection)

@@ -51,6 +51,11 @@ cdef class SharedSettings:
         """client-output-buffer-limit of one class: 0 normal, 1 replica, 2 pubsub; bytes and seconds, 0: none."""
         self.values.output_limits[output_class] = OutputLimit(hard, soft, soft_seconds)
 
+    def set_memory(self, uint64_t maximum, uint64_t other) -> None:
+        """`maxmemory`, and what counts towards it beside the keyspace's estimate; bytes."""
+        self.values.max_memory = maximum
+        self.values.other_memory = other
+
     def set_gate(self, uint32_t gate, bint in_force) -> None:
         """Raises or lowers one of the global gates."""
         if in_force:
@@ -95,13 +100,15 @@ cdef inline size_t output_memory(Connection *connection) noexcept nogil:
     return output_length(connection) + <size_t> load_u64(&connection.pending_output)
 
 
-cdef bint is_over_output_limit(Connection *connection) noexcept nogil:
-    """Whether the client's backlog is over its class's hard limit, or has been over the soft one for too long."""
+cdef bint is_over_output_limit(Connection *connection, size_t coming) noexcept nogil:
+    """Whether the client's backlog, with `coming` more bytes, is over its class's hard limit, or has been over the soft
+    one for too long.
+    """
     cdef OutputLimit *limit = &connection.loop.settings.output_limits[connection.output_class]
     cdef int64_t used
     if limit.hard == 0 and limit.soft == 0:
         return False
-    used = <int64_t> output_memory(connection)
+    used = <int64_t> (output_memory(connection) + coming)
     if limit.hard and used >= limit.hard:
         return True
     if limit.soft == 0 or used < limit.soft:
@@ -121,6 +128,10 @@ cdef int connection_push(Connection *connection, const char *data, size_t length
     cdef Letter *letter
     if connection.fd < 0 or connection.killed or connection.close_after_reply:
         return 0
+    if is_over_output_limit(connection, length):
+        add_u64(&connection.loop.settings.limit_closed, 1)
+        connection_kill(connection)
+        return 0
     # Letters that the worker had not read when it yielded are older, so this must not overtake them.
     if is_driven_by_executor(connection.loop) and load_u64(&connection.pending_output) == 0:
         if buffer_append(&connection.out, data, length) < 0:
@@ -139,9 +150,6 @@ cdef int connection_push(Connection *connection, const char *data, size_t length
         memcpy(<char *> letter + sizeof(Letter), data, length)
         add_u64(&connection.pending_output, length)
         mailbox_post(&connection.loop.mailbox, &letter.mail)
-    if is_over_output_limit(connection):
-        add_u64(&connection.loop.settings.limit_closed, 1)
-        connection_kill(connection)
     return 0
 
 

@@ -205,6 +205,7 @@ class Server:
     def _apply_memory(self) -> None:
         config = self.config
         self.memory.maxmemory = config.maxmemory
+        self.shared.set_memory(config.maxmemory, self.memory.other())
         self.shared.set_gate(admission.MEMORY, config.maxmemory > 0)
         self.keyspace.lfu = config.maxmemory_policy.endswith("lfu")
         self.keyspace.lfu_log_factor = config.lfu_log_factor
@@ -357,6 +358,7 @@ class Server:
         if now >= self._next_survey or self._next_survey > now + 1000:
             self._next_survey = now + 1000
             self.memory.sample(self.executor.survey())
+            self.shared.set_memory(self.memory.maxmemory, self.memory.other())
         else:
             self.memory.sample()
 

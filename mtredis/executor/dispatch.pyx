@@ -2,8 +2,8 @@
 """The dispatcher: from a request in a query buffer to a reply in an output buffer.
 
 Idea: the hot commands in their common forms are executed natively (`native.pyx`). Every other request becomes a list of
-`bytes` and passes, in Redis's order: known command, arity, the gates that concern it (`admission.py`), the queue of an open
-MULTI, and at last its handler. `CommandError` becomes a reply; any other exception is a bug, logged with the command's
+`bytes` and passes, in Redis's order: known command, arity, the gates that concern it (`admission.py`), the queue of an
+open MULTI, and at last its handler. `CommandError` becomes a reply; any other exception is a bug, logged with the command's
 name, and the client gets a generic error.
 
 Owner: the executor thread. Invariant: each request that is not postponed writes its replies behind `mark` or nothing
@@ -60,7 +60,7 @@ cdef class Dispatcher:
                 if self.call(connection, query, request) == STOPPED:
                     return STOPPED
             query.requests_next += 1
-        if is_over_output_limit(connection):
+        if is_over_output_limit(connection, 0):
             add_u64(&self.settings.limit_closed, 1)
             connection.killed = True
         return RAN
@@ -79,7 +79,7 @@ cdef class Dispatcher:
             ran = run_read(self.core, gates, connection, query, request, entry.native,
                            &self.keyspace.hits, &self.keyspace.misses)
         else:
-            ran = run_write(self.core, gates, connection, query, request, entry.native, &self.context.dirty)
+            ran = run_write(self.core, self.settings, connection, query, request, entry.native, &self.context.dirty)
         if not ran:
             return False
         if timed:

@@ -1,9 +1,9 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The executor: the one thread on which every command that is not a worker-served read runs, and every mutation.
 
-Idea: one round is: wait for mail or events, execute the requests of the connections that workers have posted, drive those
+Idea: a round is: wait for mail or events, execute the requests of the connections that workers have posted, drive the
 loops that this thread has taken over (poll, execute, flush), run what is due (cron, timers, calls). A connection is
-executed in place: arguments lie in its query buffer, replies go to its output buffer, nothing is copied between threads.
+executed in place: arguments lie in its query buffer, replies go to its output buffer, no thread copies for another.
 
 What happens to a single request is the dispatcher's business (`dispatch.pyx`); here is the loop around it.
 
@@ -29,7 +29,9 @@ from mtredis.executor.dispatch cimport RAN, STOPPED, Dispatcher
 from mtredis.keyspace.core cimport core_set_now
 from mtredis.lib.atomics cimport store_i32
 from mtredis.lib.clock cimport unix_ms
-from mtredis.lib.epoll cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_wait
+from mtredis.lib.epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_wait,
+)
 from mtredis.lib.mailbox cimport (
     Mail, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post, mailbox_post_chain,
     mailbox_take, posix_close, posix_write,
@@ -67,7 +69,7 @@ cdef class Executor:
         if self.epoll_fd >= 0:
             posix_close(self.epoll_fd)
 
-    # --- introductions, before the thread runs -------------------------------------------------------------------------
+    # --- introductions, before the thread runs ---------------------------------------------------------------------
 
     @property
     def mailbox_address(self) -> int:
@@ -107,7 +109,7 @@ cdef class Executor:
         self.calls.append(function)
         mailbox_post(&self.mailbox, &letter.mail)
 
-    # --- for the executor thread ---------------------------------------------------------------------------------------
+    # --- for the executor thread -----------------------------------------------------------------------------------
 
     def call_at(self, int64_t when, function) -> None:
         """Calls `function()` at the unix time `when` (ms), or as soon after as possible."""
@@ -222,8 +224,9 @@ cdef class Executor:
     cdef bint look_again(self) noexcept nogil:
         """Looks for events some times more before sleeping, as long as that pays; True when there are some.
 
-        A sleep costs this thread and the sender microseconds, a look 0.3. `patience`, the number of looks, grows with each
-        success and shrinks faster with each failure, down to one try in PROBE_INTERVAL rounds: nothing, when clients are far.
+        A sleep costs this thread and the sender microseconds, a look 0.3. `patience`, the number of looks, grows with
+        each success and shrinks faster with each failure, down to one try in PROBE_INTERVAL rounds: nothing, when
+        clients are far away.
         """
         cdef int i
         if self.patience == 0 and self.rounds % PROBE_INTERVAL != 0:

@@ -8,8 +8,8 @@ unusual options, faults, gates in force, expired keys (somebody must be told tha
 Owner: the executor thread.
 """
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
-from mtredis.client cimport GATES_OF_CHANGES, GATES_OF_READS, GATES_OF_WRITES, Connection
-from mtredis.keyspace.core cimport Core, Table, entry_touch, key_hash
+from mtredis.client cimport GATE_MEMORY, GATES_OF_CHANGES, GATES_OF_READS, GATES_OF_WRITES, Connection, Settings
+from mtredis.keyspace.core cimport Core, Table, core_used_memory, entry_touch, key_hash
 from mtredis.keyspace.entry cimport Entry, entry_is_expired
 from mtredis.keyspace.table cimport table_find, table_increment, table_set_string
 from mtredis.lib.buffer cimport buffer_append
@@ -118,10 +118,18 @@ cdef bint run_increment(Core *core, Connection *connection, Query *query, Reques
     return write_integer(&connection.out, result) == 0
 
 
-cdef bint run_write(Core *core, uint32_t gates, Connection *connection, Query *query, Request *request, int native,
+cdef inline bint is_memory_full(Core *core, Settings *settings) noexcept:
+    """Whether a write would be refused for `maxmemory`; the handler's gate decides, this only sends it there."""
+    return settings.max_memory < settings.other_memory + core_used_memory(core)
+
+
+cdef bint run_write(Core *core, Settings *settings, Connection *connection, Query *query, Request *request, int native,
                     int64_t *dirty) noexcept:
     """Executes a single-key write of which nobody but the client wants to hear."""
+    cdef uint32_t gates = connection.gates | settings.gates
     if gates & (GATES_OF_WRITES | GATES_OF_CHANGES):
+        return False
+    if gates & GATE_MEMORY and is_memory_full(core, settings):
         return False
     if native == NATIVE_SET:
         return run_set(core, connection, query, request, dirty)

@@ -26,7 +26,8 @@ from mtredis.keyspace.entry cimport (
 )
 from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, Segment, segment_entries
 from mtredis.keyspace.table cimport (
-    NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free, core_new, core_next_epoch, core_reclaim, core_release, core_set_now,
+    NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free,
+    core_new, core_next_epoch, core_reclaim, core_release, core_set_now,
     core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending, key_hash,
     table_delete, table_find, table_free, table_increment, table_new, table_put, table_random,
     table_scan, table_set_expire, table_set_object, table_set_string, table_take, table_write_range, version_begin,
@@ -534,7 +535,8 @@ cdef class Database:
         """The number under the key (0 if missing) plus delta, which is what the key holds now."""
         cdef int64_t result = 0
         cdef bint is_new = self.find(key) == NULL
-        self.done(table_increment(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), delta, &result))
+        self.done(table_increment(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), delta,
+                                  &result))
         if is_new:
             self.created(key)
         return result
@@ -551,7 +553,8 @@ cdef class Database:
         """The key's time ends after that unix ms (which may be past); false: no such key."""
         if self.find(key) == NULL:
             return False
-        self.done(table_set_expire(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), max(0, at_ms)))
+        self.done(table_set_expire(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
+                                   max(0, at_ms)))
         return True
 
     cpdef bint persist(self, bytes key) except -1:
@@ -565,7 +568,8 @@ cdef class Database:
     cdef object put_copy(self, Entry *entry, Database target, bytes new_key):
         """Puts a copy of the entry, with its time to live, under the key in the target; replaces what is there."""
         cdef uint64_t hash = key_hash(self.core, PyBytes_AS_STRING(new_key), PyBytes_GET_SIZE(new_key))
-        cdef Entry *copied = entry_copy(entry, PyBytes_AS_STRING(new_key), PyBytes_GET_SIZE(new_key), entry_expire(entry))
+        cdef Entry *copied = entry_copy(entry, PyBytes_AS_STRING(new_key), PyBytes_GET_SIZE(new_key),
+                                        entry_expire(entry))
         if copied == NULL:
             raise MemoryError
         if table_put(target.table(), hash, copied) < 0:

@@ -136,7 +136,11 @@ class MemoryAccount:
 
         What the interpreter took before there was any data is not counted, as a user's limit is meant for the data.
         """
-        return 0 < self.maxmemory < EMPTY_KEYSPACE + self.clients + self.data()
+        return 0 < self.maxmemory < self.other() + self.data()
+
+    def other(self) -> int:
+        """What counts towards `maxmemory` beside keys and values."""
+        return EMPTY_KEYSPACE + self.clients
 
     def overview(self, connections: dict[str, int]) -> MemoryOverview:
         """Everything that INFO and MEMORY STATS say, sampled now."""

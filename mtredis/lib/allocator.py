@@ -39,7 +39,7 @@ if _malloc_info is not None:
 _mallopt = getattr(_libc, "mallopt", None)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MAPPED_FROM = 4 << 20  # blocks from this size on come from the kernel each time, and go back at once
-_SLACK = 64 << 20  # free memory that the top of the heap keeps
+_SLACK = 8 << 20  # free memory that the top of the heap keeps
 
 NAME = "libc" if _mallinfo2 is None else "glibc"
 

@@ -5,7 +5,7 @@ Idea: a lock-free stack of intrusive links. Posting is one compare-and-swap; the
 one exchange and reverses it, which restores the order of arrival (for each sender: the order of posting).
 A wake-up costs a system call and often a context switch, so it is suppressed while the owner is awake: the owner
 raises `sleeping` before it blocks, and then looks once more; a sender publishes and then looks at `sleeping`. A full
-fence stands between the two steps on both sides: without it both may look too early, and the last letter waits for ever.
+fence stands between the two steps on both sides: without it both may look too early, and the last letter waits on.
 
 Owner: the thread that empties it. Memory: links are embedded in what is sent, so posting never allocates or fails.
 """

@@ -209,9 +209,9 @@ cdef class Acceptor:
                 return
 
     cdef void refuse(self, int fd, const char *text) noexcept nogil:
+        add_u64(&self.settings.rejected, 1)   # first: who has read the text finds itself counted
         posix_write(fd, text, strlen(text))
         posix_close(fd)
-        add_u64(&self.settings.rejected, 1)
 
     cdef void admit(self, int fd, sockaddr_storage *peer) noexcept nogil:
         """Makes the socket a connection and hands it on, or refuses it."""

@@ -334,7 +334,7 @@ cdef void flush_connection(Loop *loop, Connection *connection) noexcept nogil:
         elif errno == EAGAIN:
             if connection.close_after_reply and connection.hung_up:
                 connection.broken = True
-            elif is_over_output_limit(connection):
+            elif is_over_output_limit(connection, 0):
                 add_u64(&loop.settings.limit_closed, 1)
                 connection.broken = True
             else:

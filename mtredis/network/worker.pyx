@@ -170,7 +170,7 @@ cdef void walk_connection(Loop *loop, Connection *connection) noexcept nogil:
             query.data = data
             query.capacity = query.length + 64
             note_query(connection)
-    if connection.out.length > connection.sent and is_over_output_limit(connection):
+    if connection.out.length > connection.sent and is_over_output_limit(connection, 0):
         add_u64(&loop.settings.limit_closed, 1)
         connection.broken = True
         loop_queue_flush(loop, connection)

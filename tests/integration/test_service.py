@@ -300,11 +300,6 @@ def test_databases(serve: Serve) -> None:
         assert connection.command("SELECT", "4").data == b"ERR DB index is out of range"
 
 
-@pytest.mark.skip(reason="protected-mode lets the loopback in, and there is no other interface to come from")
-def test_protected_mode() -> None:
-    raise NotImplementedError
-
-
 def test_daemonize(tmp_path: Path) -> None:
     port = free_port()
     pidfile = tmp_path / "d.pid"

@@ -59,7 +59,7 @@ def test_gates_that_no_handler_asks_for_are_in_the_sets_of_the_native_path() -> 
     text = (Path(mtredis.__file__).parent / "client.pxd").read_text()
     for name, needed in (
         ("GATES_OF_READS", admission.UNAUTHENTICATED | admission.MULTI | admission.SUBSCRIBED | admission.PAUSED),
-        ("GATES_OF_WRITES", admission.UNAUTHENTICATED | admission.MULTI | admission.MEMORY | admission.PAUSED),
+        ("GATES_OF_WRITES", admission.UNAUTHENTICATED | admission.MULTI | admission.PAUSED),
     ):
         found = re.search(rf"{name} = ([\d| ]+)", text)
         assert found is not None
