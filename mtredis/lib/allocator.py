@@ -56,7 +56,8 @@ def keep_buffers() -> None:
     """Blocks of some hundred KB are used again instead of being mapped afresh; call it before the first of them.
 
     glibc would get each block above 128 KB from the kernel and give it back, and each of its pages costs a fault. For
-    GET of 64 KiB at pipeline 16 that was more than half of the cost: 51 µs instead of 23 (redis-server: 36 to 41).
+    unpipelined GET of 64 KiB that was more than half of the cost: 38 µs instead of 17 (redis-server: 17 to 20). The
+    slack bounds what a burst leaves behind, so deep pipelines of big values still pay.
     """
     if _mallopt is not None:
         _mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
