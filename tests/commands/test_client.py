@@ -63,7 +63,9 @@ def test_info_is_a_line_of_redis_fields(client: Session) -> None:
     assert line["argv-mem"] == "10"
 
 
-def test_the_line_shows_transaction_watches_and_subscriptions(client: Session, other: Session) -> None:
+def test_the_line_shows_transaction_watches_and_subscriptions(
+    server: FakeServer, client: Session, other: Session
+) -> None:
     other.run_all("SUBSCRIBE", "a", "b")
     other.run_all("PSUBSCRIBE", "p")
     other.run_all("SSUBSCRIBE", "s")
@@ -77,7 +79,8 @@ def test_the_line_shows_transaction_watches_and_subscriptions(client: Session, o
     client.touch(b"k")
     assert line_of(client.run("CLIENT", "LIST", "ID", "2"))["flags"] == "PxdUeT"
     other.client.monitor = True
-    assert line_of(client.run("CLIENT", "LIST", "ID", "2"))["flags"] == "OPxdUeT"
+    server.dispatcher.postponed.append(other.client)
+    assert line_of(client.run("CLIENT", "LIST", "ID", "2"))["flags"] == "OPxbdUeT"
 
 
 def test_list_filters(client: Session, other: Session) -> None:

@@ -97,6 +97,7 @@ class FakeServer:
         self.watches = Watches(self.keyspace)
         self.pubsub = PubSub()
         self.pause = Pause()
+        self.dispatcher = SimpleNamespace(postponed=[])
         self.monitors: set[Any] = set()
         self.clients: dict[int, FakeClient] = {}
         self.redis_version = "8.0.6"
