@@ -7,10 +7,9 @@ INCRBYFLOAT adds in C `long double` (64 bits of mantissa on x86) and prints 17 d
 
 Owner: none; pure functions. The C functions marked nogil need no thread state and touch no Python object.
 
-Limits: Redis prints doubles with Grisu2, which for about one double in a thousand is not the shortest text that
-reads back to the same double; here it is always the shortest. Both texts denote the same double.
+Limits: a double is printed as Redis prints it (grisu.pyx), which for about one in a thousand is not the shortest text
+that reads back to the same double.
 """
-from cpython.mem cimport PyMem_Free
 from libc cimport errno as c_errno
 from libc.errno cimport EINVAL, ERANGE
 from libc.math cimport HUGE_VAL
@@ -18,6 +17,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod
 from libc.string cimport memcpy, memset
+from mtredis.lib.grisu cimport GRISU_DIGITS, grisu_digits
 
 from mtredis.errors import CommandError, NotFloat, NotInteger
 
@@ -27,9 +27,7 @@ cdef extern from "stdlib.h" nogil:
 cdef extern from "math.h" nogil:
     bint isnan(long double value)
     bint isinf(long double value)
-
-cdef extern from "Python.h":
-    char *PyOS_double_to_string(double value, char code, int precision, int flags, int *kind) except NULL
+    long double ceill(long double value)
 
 cdef enum:
     INTEGER_TEXT_LIMIT = 21         # a longer text is refused unread
@@ -150,55 +148,29 @@ cdef int lay_out(char *target, const char *digits, int count, int exponent) noex
     return length + 2 + integer_to_text(target + length + 2, size)
 
 
-cdef int take_digits(const char *text, char *digits, int *exponent) noexcept nogil:
-    """Splits a repr such as "1.25e-07" into the digits "125" and the exponent -9 of the last; returns the count."""
-    cdef int count = 0, shift = 0, power = 0
-    cdef bint fraction = False, negative
-    while text[0] != 0 and text[0] != c'e':
-        if text[0] == c'.':
-            fraction = True
-        else:
-            if fraction:
-                shift -= 1
-            if count or text[0] != c'0':
-                digits[count] = text[0]
-                count += 1
-        text += 1
-    if text[0] == c'e':
-        negative = text[1] == c'-'
-        text += 2
-        while text[0] != 0:
-            power = power * 10 + (text[0] - c'0')
-            text += 1
-        shift += -power if negative else power
-    while count > 1 and digits[count - 1] == c'0':
-        count -= 1
-        shift += 1
-    exponent[0] = shift
-    return count
-
-
-cdef int double_to_text(char *target, double value) except -1:
+cdef int double_to_text(char *target, double value) noexcept nogil:
     """Writes a double as Redis replies with it (at most DOUBLE_TEXT_SIZE bytes, no NUL); returns the length."""
     cdef double bound = 4611686018427387904.0    # 2**62: within it, whole numbers print as integers
-    cdef char digits[32]
-    cdef char *text
+    if value != 0 and -bound <= value <= bound and <double> (<int64_t> value) == value:
+        return integer_to_text(target, <int64_t> value)
+    return shortest_to_text(target, value)
+
+
+cdef int shortest_to_text(char *target, double value) noexcept nogil:
+    """The same, but large whole numbers with an exponent, too."""
+    cdef char digits[GRISU_DIGITS]
     cdef int count, exponent = 0, sign = 0
     if value != value:
         return copy_text(target, b"nan", 3)
     if value == 0:
         return copy_text(target, b"-0", 2) if 1.0 / value < 0 else copy_text(target, b"0", 1)
-    if -bound <= value <= bound and <double> (<int64_t> value) == value:
-        return integer_to_text(target, <int64_t> value)
     if value < 0:
         target[0] = c'-'
         sign = 1
         value = -value
     if value == HUGE_VAL:
         return sign + copy_text(target + sign, b"inf", 3)
-    text = PyOS_double_to_string(value, c'r', 0, 0, NULL)
-    count = take_digits(text, digits, &exponent)
-    PyMem_Free(text)
+    count = grisu_digits(value, digits, &exponent)
     return sign + lay_out(target + sign, digits, count, exponent)
 
 
@@ -237,15 +209,36 @@ def parse_float(bytes text not None) -> float:
 
 
 def format_double(double value) -> bytes:
-    """The double as it stands in a reply: shortest digits, exponent only for the very large and very small."""
+    """The double as it stands in a reply: its digits, an exponent only for the very large and very small."""
     cdef char text[DOUBLE_TEXT_SIZE]
     cdef int length = double_to_text(text, value)
+    return text[:length]
+
+
+def format_shortest(double value) -> bytes:
+    """The fewest digits that give the double, large whole numbers with an exponent: how digests take in scores."""
+    cdef char text[DOUBLE_TEXT_SIZE]
+    cdef int length = shortest_to_text(text, value)
     return text[:length]
 
 
 def format_float_human(double value) -> bytes:
     """The double in fixed notation with up to 17 decimals and no trailing zeros."""
     return human(value)
+
+
+def milliseconds_of_seconds(bytes text not None) -> int:
+    """The ms, rounded up, of seconds written as a number of extended precision; raises NotFloat.
+
+    2**63 stands for all that is more than 63 bits hold, -2**63 for all that is less."""
+    cdef long double value
+    cdef long double bound = 9223372036854775808.0    # 2**63
+    if not long_double_from_text(text, len(text), &value):
+        raise NotFloat()
+    value *= 1000
+    if value >= bound:
+        return 2**63
+    return <int64_t> ceill(value) if value > -bound else -2**63
 
 
 def add_long_double(bytes value not None, bytes increment not None) -> bytes:
