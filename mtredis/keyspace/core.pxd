@@ -1,9 +1,10 @@
 # cython: freethreading_compatible=True
 """What all tables of a keyspace share: version, clock, hash key, readers' slots and memory to be freed. See `core.pyx`."""
-from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from mtredis.keyspace.encoding.ordered cimport Ordered
 from mtredis.keyspace.entry cimport Entry
 from mtredis.keyspace.segment cimport Retired, Segment
+from mtredis.keyspace.value cimport Limits, Word
 from mtredis.lib.siphash cimport siphash13
 
 cdef enum:
@@ -28,14 +29,15 @@ cdef struct Table:
     uint32_t expire_cursor # the next segment of the active expiry
     int64_t average_ttl    # ms, estimated by the active expiry; 0: unknown
     uint32_t depth_counts[48]
+    Ordered *due           # (when the next part of a value goes, hash of its key); NULL: no part does (`due.pyx`)
 
 cdef struct ReaderSlot:    # one cache line
     uint64_t epoch         # 0: outside
     uint64_t padding[7]
 
-cdef struct DeadObject:    # what an entry with a PyObject becomes when it is dropped
-    DeadObject *next
-    PyObject *object
+cdef struct Dead:          # what a big entry becomes that waits to be freed
+    Dead *next
+    Word word              # its value, if it is a collection; 0: a string
 
 cdef struct Core:
     uint64_t version       # odd: something that must look atomic is under way
@@ -57,12 +59,12 @@ cdef struct Core:
     uint64_t epoch
     Retired *retired
     uint32_t retired_count
-    DeadObject *dead_objects   # drop them with the GIL: keyspace.drop_objects()
-    Retired *pending           # big dead entries; any thread may take them
+    Dead *pending              # big dead entries; any thread may take them
+    Limits limits
     ReaderSlot *readers
 
 cdef Core *core_new(int databases, const uint64_t *hash_key, uint64_t random) noexcept nogil
-cdef void core_free(Core *core) noexcept nogil          # objects must have been dropped; no reader inside
+cdef void core_free(Core *core) noexcept nogil          # no reader inside
 cdef void core_set_now(Core *core, int64_t now) noexcept nogil
 cdef void core_update_clock(Core *core) noexcept nogil  # after a change of `lfu`
 

@@ -9,18 +9,18 @@ while one of them could still look at it. A reader writes the global epoch into 
 leaves; what is retired gets the epoch of its retirement, after which the epoch moves on; it is freed when every reader
 inside entered later. Entries need none of this: they are touched under the lock of their segment only.
 
-Owner: the executor, except `readers` (each slot its reader's), `pending` and `dead_objects` (lock-free stacks that
-any thread may push to and take from as a whole).
+Owner: the executor, except `readers` (each slot its reader's) and `pending` (a lock-free stack that any thread may push
+to and take from as a whole).
 """
-from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from mtredis.keyspace.entry cimport (
-    TYPE_MASK, Entry, entry_clock, entry_memory, entry_object, entry_set_clock, entry_type,
+    Entry, entry_clock, entry_is_string, entry_memory, entry_set_clock, entry_word,
 )
+from mtredis.keyspace.value cimport value_free
 from mtredis.lib.atomics cimport (
-    compare_exchange_pointer, exchange_pointer, fence, fence_release, load_pointer, load_u64, store_relaxed_u64,
+    compare_exchange_pointer, exchange_pointer, fence, load_pointer, load_u64, store_relaxed_u64,
     store_u64,
 )
 
@@ -56,7 +56,18 @@ cdef Core *core_new(int databases, const uint64_t *hash_key, uint64_t random) no
     core.epoch = 1
     core.lfu_log_factor = 10
     core.lfu_decay_time = 1
+    set_default_limits(&core.limits)
     return core
+
+
+cdef void set_default_limits(Limits *limits) noexcept nogil:
+    """Redis's own, for a keyspace that nobody configures."""
+    limits.hash_max_listpack_entries = limits.set_max_intset_entries = 512
+    limits.set_max_listpack_entries = limits.zset_max_listpack_entries = 128
+    limits.hash_max_listpack_value = limits.set_max_listpack_value = limits.zset_max_listpack_value = 64
+    limits.list_max_listpack_size = -2
+    limits.stream_node_max_bytes = 4096
+    limits.stream_node_max_entries = 100
 
 
 cdef void core_free(Core *core) noexcept nogil:
@@ -216,18 +227,15 @@ cdef void core_wait_readers(Core *core, uint64_t epoch) noexcept nogil:
 
 
 cdef void core_release(Core *core, Entry *entry) noexcept nogil:
-    """Disposes of an entry that is in no table any more: at once, later (big ones), or with the GIL (objects)."""
-    cdef DeadObject *dead
-    cdef PyObject *object
-    if entry_type(entry) != 0:
-        object = <PyObject *> entry_object(entry)
-        dead = <DeadObject *> entry
-        dead.object = object
-        push(<void **> &core.dead_objects, <void *> dead)
-    elif core.lazy_free and entry_memory(entry) > LAZY_FREE_SIZE:
+    """Disposes of an entry that is in no table any more, and of its value: at once, or later (big ones)."""
+    cdef Word word = 0 if entry_is_string(entry) else entry_word(entry)
+    if core.lazy_free and entry_memory(entry) > LAZY_FREE_SIZE:
+        (<Dead *> entry).word = word
         push(<void **> &core.pending, <void *> entry)
-    else:
-        free(entry)
+        return
+    if word:
+        value_free(word)
+    free(entry)
 
 
 cdef void push(void **stack, void *item) noexcept nogil:
@@ -240,11 +248,13 @@ cdef void push(void **stack, void *item) noexcept nogil:
 
 
 cdef void free_pending(Core *core) noexcept nogil:
-    """Frees the big dead entries; any thread."""
-    cdef void *item = exchange_pointer(<void **> &core.pending, NULL)
-    cdef void *following
+    """Frees the big dead entries and their values; any thread."""
+    cdef Dead *item = <Dead *> exchange_pointer(<void **> &core.pending, NULL)
+    cdef Dead *following
     while item != NULL:
-        following = (<void **> item)[0]
+        following = item.next
+        if item.word:
+            value_free(item.word)
         free(item)
         item = following
 

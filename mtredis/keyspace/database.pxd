@@ -1,9 +1,11 @@
 # cython: freethreading_compatible=True
 """The keyspace as command handlers see it. See `database.pyx`."""
 from libc.stdint cimport int64_t, uint64_t
+from mtredis.keyspace.collection cimport Collection
 from mtredis.keyspace.core cimport Core, Table
 from mtredis.keyspace.entry cimport Entry
 from mtredis.keyspace.expire cimport ActiveExpiry
+from mtredis.keyspace.value cimport Word
 
 cdef class Keyspace:
     cdef Core *core
@@ -12,6 +14,7 @@ cdef class Keyspace:
     cdef public int64_t misses
     cdef public int64_t expired            # keys that went because their time had passed
     cdef public int64_t expired_lazy       # those of them that an access found
+    cdef public int64_t expired_fields     # fields of hashes that went because their time had passed
     cdef public int64_t proto_max_bulk_len
     cdef public bint active_expire
     cdef public bint expire_paused         # expired keys look missing but stay
@@ -23,7 +26,8 @@ cdef class Keyspace:
     cpdef swap(self, int first, int second)
     cpdef DeadTables flush(self, indexes)
     cpdef expire_key(self, int index, bytes key)
-    cpdef drop_objects(self)
+    cpdef Collection new(self, type kind)
+    cpdef set_limits(self, dict limits)
     cpdef version_begin(self)
     cpdef version_end(self)
 
@@ -41,7 +45,8 @@ cdef class Database:
     cdef int done(self, int64_t code) except -1
     cdef int created(self, bytes key) except -1
     cdef object expire(self, bytes key)
-    cdef object put_copy(self, Entry *entry, Database target, bytes new_key)
+    cdef object put_copy(self, Entry *entry, Database target, bytes new_key, Word word=*)
+    cdef Word copy_value(self, Entry *entry) except? 0
     cdef transfer(self, bytes key, Database target, bytes new_key)
     cdef bint set_mode(self, bytes key, bytes value, int64_t expire_at, int mode) except -1
 
@@ -61,12 +66,18 @@ cdef class Database:
     cpdef int64_t frequency(self, bytes key) except? -3
     cpdef int64_t memory_usage(self, bytes key) except? -3
     cpdef bint exists(self, bytes key) except -1
-    cpdef object get_object(self, bytes key)
+    cdef Collection open(self, Entry *entry, type kind)
+    cpdef Collection lookup_read(self, bytes key, type kind)
+    cpdef Collection peek(self, bytes key, type kind)
+    cpdef Collection lookup_write(self, bytes key, type kind)
+    cpdef Collection create(self, bytes key, type kind)
+    cpdef Collection write(self, bytes key, type kind)
+    cpdef bint put(self, bytes key, Collection collection, int64_t expire_at=*) except -1
+    cpdef bint drop_if_empty(self, bytes key, Collection collection) except -1
     cpdef bint set_string(self, bytes key, bytes value, int64_t expire_at=*) except -1
     cpdef bint set_string_keep_ttl(self, bytes key, bytes value) except -1
     cpdef bint set_plain_keep_ttl(self, bytes key, bytes value) except -1
     cpdef bint set_raw(self, bytes key, bytes value) except -1
-    cpdef bint put_object(self, bytes key, object value, int type, int64_t expire_at=*) except -1
     cpdef int64_t append(self, bytes key, bytes suffix) except -1
     cpdef int64_t set_range(self, bytes key, uint64_t offset, bytes patch) except -1
     cpdef int set_bit(self, bytes key, uint64_t offset, int bit) except -1

@@ -8,32 +8,32 @@ Owner: the executor thread, except `DeadTables.free` and `Keyspace.free_pending`
 Invariants: a method that raises has changed nothing (an expired key may have gone). Steps over several keys stand
 between version_begin and version_end, so readers see all or none. A memoryview dies with the next change.
 """
-import copy as copying
 import os
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.buffer cimport PyBUF_READ
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
-from mtredis.keyspace.core cimport DeadObject, core_new_clock
+from mtredis.keyspace.core cimport core_new_clock
+from mtredis.keyspace.due cimport due_change, due_count, due_first, entry_due
 from mtredis.keyspace.entry cimport (
-    TYPE_MASK, entry_clock, entry_copy, entry_expire, entry_is_expired, entry_is_string, entry_key, entry_memory,
-    entry_object, entry_set_clock, entry_string, entry_string_encoding, entry_string_length, entry_type,
+    entry_clock, entry_copy, entry_expire, entry_is_expired, entry_is_string, entry_key, entry_memory, entry_set_clock,
+    entry_set_word, entry_string, entry_string_encoding, entry_string_length, entry_type, entry_word,
 )
-from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, Segment, segment_entries
+from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, segment_entries
 from mtredis.keyspace.table cimport (
     NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free,
     core_new, core_next_epoch, core_reclaim, core_release, core_set_now,
     core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending, key_hash,
     table_delete, table_find, table_free, table_increment, table_new, table_put, table_random,
-    table_scan, table_set_expire, table_set_object, table_set_string, table_take, table_write_range, version_begin,
+    table_scan, table_set_expire, table_set_string, table_set_word, table_take, table_write_range, version_begin,
     version_end,
 )
-from mtredis.lib.atomics cimport exchange_pointer, store_pointer
+from mtredis.keyspace.value cimport value_copy, value_encoding, value_free
+from mtredis.lib.atomics cimport store_pointer
 from mtredis.lib.numbers cimport INTEGER_TEXT_SIZE
 
 from mtredis.errors import CommandError, NoSuchKey, NotInteger, WrongType
@@ -72,7 +72,6 @@ cdef class Keyspace:
         for i in range(self.core.databases):
             if self.core.tables[i] != NULL:
                 table_free(self.core.tables[i])
-        self.drop_objects()
         core_free(self.core)
 
     def __len__(self):
@@ -202,7 +201,6 @@ cdef class Keyspace:
         cdef uint64_t hash = key_hash(self.core, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
         if table_delete(self.core.tables[index], hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)):
             self.expired += 1
-            self.drop_objects()
             if self.on_expired is not None:
                 self.on_expired(index, key)
 
@@ -212,23 +210,27 @@ cdef class Keyspace:
             return 0, False
         return self.expiry.run(self.core, budget_us, effort, self.expire_key)
 
-    cpdef drop_objects(self):
-        """Drops the references that dead entries held."""
-        cdef DeadObject *dead
-        cdef DeadObject *following
-        if self.core.dead_objects == NULL:
-            return
-        dead = <DeadObject *> exchange_pointer(<void **> &self.core.dead_objects, NULL)
-        while dead != NULL:
-            following = dead.next
-            Py_DECREF(<object> dead.object)
-            free(dead)
-            dead = following
+    cpdef Collection new(self, type kind):
+        """An empty collection of that class in no database."""
+        cdef Collection collection = kind.__new__(kind)
+        collection.change.core = self.core
+        collection.start()
+        return collection
+
+    cpdef set_limits(self, dict limits):
+        """Sets up to where collections stay packed: the fields of Limits by name; those not named stay."""
+        cdef dict values = self.limits
+        values.update(limits)
+        self.core.limits = values
+
+    @property
+    def limits(self):
+        """Up to where collections stay packed, by name of the parameter."""
+        return self.core.limits
 
     def reclaim(self):
-        """Frees what readers have let go and drops dead objects; for cron."""
+        """Frees what readers have let go; for cron."""
         core_reclaim(self.core)
-        self.drop_objects()
 
     @property
     def has_pending(self):
@@ -273,6 +275,11 @@ cdef class Database:
     def average_ttl(self):
         """The mean time to live in ms, as the active expiry estimates it; 0: unknown."""
         return self.table().average_ttl if self.table().volatile_count else 0
+
+    @property
+    def timed(self):
+        """How many keys hold values of which parts (a hash's fields) have a time to live."""
+        return due_count(self.table())
 
     @property
     def segments(self):
@@ -381,9 +388,11 @@ cdef class Database:
         return view_of(self.find_string(key))
 
     cpdef bytes encoding(self, bytes key):
-        """The string's encoding as Redis names it; None: missing."""
-        cdef Entry *entry = self.find_string(key)
-        return None if entry == NULL else <bytes> entry_string_encoding(entry)
+        """The encoding as Redis names it; None: missing."""
+        cdef Entry *entry = self.find(key)
+        if entry == NULL:
+            return None
+        return <bytes> (entry_string_encoding(entry) if entry_is_string(entry) else value_encoding(entry_word(entry)))
 
     cpdef int64_t expire_at(self, bytes key) except? -3:
         """Unix ms after which the key is gone; -1: it stays, -2: there is none."""
@@ -409,19 +418,68 @@ cdef class Database:
         """Whether the key is there."""
         return self.find(key) != NULL
 
-    cpdef object get_object(self, bytes key):
-        """The value of a key that holds no string; None: missing."""
-        cdef Entry *entry = self.find(key)
+    # Collections ----------------------------------------------------------------------------------------------
+
+    cdef Collection open(self, Entry *entry, type kind):
+        """A handle of class `kind` on the entry's value; raises WrongType."""
+        cdef Collection collection
         if entry == NULL:
             return None
-        if entry_is_string(entry):
+        collection = kind.__new__(kind)
+        if collection.type != entry_type(entry):
             raise WrongType
-        return <object> <PyObject *> entry_object(entry)
+        collection.attach(self.core, self.table(), self.hash, entry)
+        return collection
+
+    cpdef Collection lookup_read(self, bytes key, type kind):
+        """The collection under the key, None if missing; a read lookup. Raises WrongType."""
+        return self.open(self.read(key), kind)
+
+    cpdef Collection peek(self, bytes key, type kind):
+        """The same without a trace: neither counted nor a use of the key."""
+        return self.open(self.find(key), kind)
+
+    cpdef Collection lookup_write(self, bytes key, type kind):
+        """The collection that is to be changed, None if missing: not counted, but a use of the key."""
+        cdef Entry *entry = self.find(key)
+        if entry != NULL:
+            entry_touch(self.core, entry, &self.core.random)
+        return self.open(entry, kind)
+
+    cpdef Collection create(self, bytes key, type kind):
+        """A new, empty collection under a key that is missing; the caller puts something in, or deletes it."""
+        cdef Collection collection = self.keyspace.new(kind)
+        self.put(key, collection)
+        return collection
+
+    cpdef Collection write(self, bytes key, type kind):
+        """The collection under the key, made if missing. Raises WrongType."""
+        cdef Collection collection = self.lookup_write(key, kind)
+        return self.create(key, kind) if collection is None else collection
+
+    cpdef bint put(self, bytes key, Collection collection, int64_t expire_at=-1) except -1:
+        """The key holds what was a detached collection; whatever it held before is gone. True: the key is new."""
+        cdef int code
+        if collection.change.table != NULL or collection.change.word == 0:
+            raise ValueError("only a detached collection can be put under a key")
+        self.find(key)
+        code = table_set_word(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), collection.type,
+                              collection.change.word, expire_at)
+        self.done(code)
+        collection.attach(self.core, self.table(), self.hash,
+                          table_find(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
+        if code == 1:
+            self.created(key)
+        return code == 1
+
+    cpdef bint drop_if_empty(self, bytes key, Collection collection) except -1:
+        """Deletes the key if nothing is left in its collection; whether it did."""
+        return collection.length() == 0 and self.delete(key)
 
     # Changing -------------------------------------------------------------------------------------------------
 
     cdef int done(self, int64_t code) except -1:
-        """Ends a change: raises what its code says, drops the object that was overwritten."""
+        """Ends a change: raises what its code says."""
         if code < 0:
             if code == WRONG_TYPE:
                 raise WrongType
@@ -432,8 +490,6 @@ cdef class Database:
             if code == TOO_LONG:
                 raise too_long()
             raise MemoryError
-        if self.core.dead_objects != NULL:
-            self.keyspace.drop_objects()
         return 0
 
     cdef int created(self, bytes key) except -1:
@@ -469,22 +525,6 @@ cdef class Database:
     cpdef bint set_raw(self, bytes key, bytes value) except -1:
         """The key holds the string in "raw" encoding, without a time to live: what BITOP leaves."""
         return self.set_mode(key, value, -1, SET_RAW)
-
-    cpdef bint put_object(self, bytes key, object value, int type, int64_t expire_at=-1) except -1:
-        """The key holds a value of another type (TYPE_LIST ... TYPE_STREAM in entry.pxd). True: it is new."""
-        cdef int code
-        if not 0 < type <= TYPE_MASK:
-            raise ValueError(type)
-        self.find(key)
-        Py_INCREF(value)
-        code = table_set_object(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), type,
-                                <PyObject *> value, expire_at)
-        if code < 0:
-            Py_DECREF(value)
-        self.done(code)
-        if code == 1:
-            self.created(key)
-        return code == 1
 
     cpdef int64_t append(self, bytes key, bytes suffix) except -1:
         """The string ends with the suffix (created if missing); its new length."""
@@ -565,15 +605,20 @@ cdef class Database:
         self.done(table_set_expire(self.table(), self.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), -1))
         return True
 
-    cdef object put_copy(self, Entry *entry, Database target, bytes new_key):
-        """Puts a copy of the entry, with its time to live, under the key in the target; replaces what is there."""
+    cdef object put_copy(self, Entry *entry, Database target, bytes new_key, Word word=0):
+        """Puts a copy of the entry, with its time to live, under the key in the target; replaces what is there.
+
+        `word`: the value of the copy if it is a collection that is not to share its value with the original.
+        """
         cdef uint64_t hash = key_hash(self.core, PyBytes_AS_STRING(new_key), PyBytes_GET_SIZE(new_key))
         cdef Entry *copied = entry_copy(entry, PyBytes_AS_STRING(new_key), PyBytes_GET_SIZE(new_key),
                                         entry_expire(entry))
-        if copied == NULL:
-            raise MemoryError
-        if table_put(target.table(), hash, copied) < 0:
+        if copied != NULL and word:
+            entry_set_word(copied, word)
+        if copied == NULL or table_put(target.table(), hash, copied) < 0:
             free(copied)
+            if word:
+                value_free(word)
             raise MemoryError
 
     cdef transfer(self, bytes key, Database target, bytes new_key):
@@ -613,23 +658,24 @@ cdef class Database:
     cpdef bint copy(self, bytes key, Database target, bytes new_key) except -1:
         """A copy, with the time to live, is under new_key, whatever was there; false: no such key."""
         cdef Entry *entry
-        cdef object value
         target.find(new_key)
         entry = self.find(key)
         if entry == NULL:
             return False
         if target is self and key == new_key:
             return True
-        if entry_is_string(entry):
-            self.put_copy(entry, target, new_key)
-            target.created(new_key)
-        else:
-            value = copying.copy(<object> <PyObject *> entry_object(entry))
-            target.put_object(new_key, value, entry_type(entry), entry_expire(entry))
+        self.put_copy(entry, target, new_key, 0 if entry_is_string(entry) else self.copy_value(entry))
+        target.created(new_key)
         entry = target.find(new_key)
         entry_set_clock(entry, core_new_clock(self.core))
-        self.done(0)
         return True
+
+    cdef Word copy_value(self, Entry *entry) except? 0:
+        """A copy of a collection's value."""
+        cdef Word word = value_copy(entry_word(entry))
+        if word == 0:
+            raise MemoryError
+        return word
 
     cpdef bint touch(self, bytes key) except -1:
         """The access clock has moved, even under no_touch; whether the key is there. A read lookup."""
@@ -639,6 +685,22 @@ cdef class Database:
             return self.read(key) != NULL
         finally:
             self.core.no_touch = no_touch
+
+    def next_due(self):
+        """The key of which a part is due now, the longest overdue; None: there is none."""
+        cdef Entry *batch[SCAN_BATCH]
+        cdef uint64_t hash, position
+        cdef int64_t time
+        cdef size_t length
+        cdef char *key
+        cdef int i
+        while due_first(self.table(), &hash, &time) and time <= self.core.now:
+            for i in range(table_scan(self.table(), hash, batch, &position)):
+                key = entry_key(batch[i], &length)
+                if entry_due(batch[i]) == time and key_hash(self.core, key, length) == hash:
+                    return PyBytes_FromStringAndSize(key, length)
+            due_change(self.table(), hash, time, -1)    # two keys of one hash had had one pair
+        return None
 
     # Walking --------------------------------------------------------------------------------------------------
 
@@ -755,7 +817,7 @@ cdef class DeadTables:
             free(self.tables)
 
     cpdef free(self):
-        """The memory is free once no reader is inside; objects are dropped at the executor's next change."""
+        """The memory is free once no reader is inside."""
         cdef int i
         cdef int count = self.count
         self.count = 0

@@ -14,6 +14,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 from mtredis.keyspace.core cimport core_release, core_retire
+from mtredis.keyspace.encoding.ordered cimport ordered_free
 from mtredis.keyspace.segment cimport (
     SEGMENT_BUCKETS, SEGMENT_CAPACITY, Bucket, Retired, entry_hash, segment_entries, segment_place,
 )
@@ -43,7 +44,7 @@ cdef Table *table_new(Core *core) noexcept nogil:
 
 
 cdef void table_free(Table *table) noexcept nogil:
-    """Frees a table that no reader can reach; objects go to core.dead_objects. Any thread."""
+    """Frees a table that no reader can reach, and what is in it. Any thread."""
     cdef Entry *entries[SEGMENT_CAPACITY]
     cdef uint64_t i
     cdef int j, count
@@ -54,6 +55,8 @@ cdef void table_free(Table *table) noexcept nogil:
         free(table.segments[i])
     free(table.segments)
     free(table.directory)
+    if table.due != NULL:
+        ordered_free(table.due)
     free(table)
 
 

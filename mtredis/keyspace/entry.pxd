@@ -8,15 +8,16 @@ Layout: an 8-byte header, then optional 8-byte fields in this order, then the ke
     [EXTENDED    key length 32 bits, value length 32 bits (then `lengths` is not used)]
     [HAS_EXPIRE  the unix time in ms after which the key is gone]
     key
-    value    a string: its bytes; INTEGER: 8 bytes, value length 8; other types: a PyObject* (owned reference)
+    value    a string: its bytes; INTEGER: 8 bytes, value length 8; other types: a Word (value.pxd), 8 bytes
 
 So a key of 16 bytes and a value of 32 need 56 bytes, all that malloc gives in a 64-byte chunk.
 
 Owner: the executor. A reader on another thread looks at an entry only while it holds the lock of its segment, and
-then may change nothing but the access clock.
+then may change nothing but the access clock. It may follow the Word of a collection only if the entry is not BUSY.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
+from mtredis.keyspace.value cimport Word
 
 cdef enum:
     TYPE_STRING = 0
@@ -28,6 +29,7 @@ cdef enum:
     TYPE_MASK = 7         # bits 0 to 2 of the flags
     INTEGER = 8           # a string that is the canonical decimal of an int64, kept as the number
     RAW = 16              # a string that was changed in place: its encoding is reported as "raw" at any length
+    BUSY = 16             # a collection that the executor is changing: readers must not look at it
     HAS_EXPIRE = 32
     EXTENDED = 64
     EMBSTR_LIMIT = 44     # longer strings are reported as "raw"
@@ -62,7 +64,7 @@ cdef inline size_t entry_key_length(const Entry *entry) noexcept nogil:
     return entry.lengths & 0xff
 
 cdef inline size_t entry_value_length(const Entry *entry) noexcept nogil:
-    """Bytes of the value as stored: 8 for an INTEGER and for an object."""
+    """Bytes of the value as stored: 8 for an INTEGER and for a collection."""
     if entry.head & EXTENDED:
         return (<const uint32_t *> entry)[3]
     return entry.lengths >> 8
@@ -86,11 +88,19 @@ cdef inline void entry_set_int(Entry *entry, int64_t value) noexcept nogil:
     """Changes the number of an entry that is an INTEGER already (with the segment locked if readers are active)."""
     memcpy(<char *> entry + entry_key_offset(entry) + entry_key_length(entry), &value, 8)
 
-cdef inline void *entry_object(Entry *entry) noexcept nogil:
-    """The PyObject* of an entry that is no string (a borrowed reference)."""
-    cdef void *value
-    memcpy(&value, <char *> entry + entry_key_offset(entry) + entry_key_length(entry), 8)
-    return value
+cdef inline Word entry_word(Entry *entry) noexcept nogil:
+    """The value of an entry that is no string."""
+    cdef Word word
+    memcpy(&word, <char *> entry + entry_key_offset(entry) + entry_key_length(entry), 8)
+    return word
+
+cdef inline void entry_set_word(Entry *entry, Word word) noexcept nogil:
+    """Another value for an entry that is no string (with the segment locked if readers are active)."""
+    memcpy(<char *> entry + entry_key_offset(entry) + entry_key_length(entry), &word, 8)
+
+cdef inline bint entry_is_busy(const Entry *entry) noexcept nogil:
+    """A collection that is being changed."""
+    return (entry.head & BUSY) != 0
 
 cdef inline int64_t entry_expire(Entry *entry) noexcept nogil:
     """Unix ms after which the key is gone; -1: it stays."""
@@ -128,9 +138,9 @@ cdef const char *entry_string_encoding(Entry *entry) noexcept nogil
 # flags: type | INTEGER | RAW. expire_at -1: none. reserve: extra bytes allocated behind the value.
 cdef Entry *entry_new(uint32_t flags, uint32_t clock, int64_t expire_at, const char *key, size_t key_length,
                       size_t value_length, size_t reserve) noexcept nogil
-# What the allocator really holds for it, its own 8 bytes included.
+# What the allocator really holds for it and its value, its own 8 bytes per piece included.
 cdef size_t entry_memory(Entry *entry) noexcept nogil
-# A copy of `entry` under another key and expiry (-1: none); object entries: the pointer is copied, not counted.
+# A copy of `entry` under another key and expiry (-1: none); of a collection the word is copied, not the value.
 cdef Entry *entry_copy(Entry *entry, const char *key, size_t key_length, int64_t expire_at) noexcept nogil
 # Lengths as stored (both forms); for in-place changes that keep the layout.
 cdef void entry_set_value_length(Entry *entry, size_t length) noexcept nogil

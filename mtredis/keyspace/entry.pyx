@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
+from mtredis.keyspace.value cimport value_memory
 from mtredis.lib.numbers cimport integer_to_text
 
 cdef extern from "malloc.h" nogil:
@@ -79,8 +80,11 @@ cdef Entry *entry_new(uint32_t flags, uint32_t clock, int64_t expire_at, const c
 
 
 cdef size_t entry_memory(Entry *entry) noexcept nogil:
-    """What the allocator really holds for it."""
-    return malloc_usable_size(entry) + 8
+    """What the allocator really holds for it and its value."""
+    cdef size_t held = malloc_usable_size(entry) + 8
+    if not entry_is_string(entry):
+        held += value_memory(entry_word(entry))
+    return held
 
 
 cdef Entry *entry_copy(Entry *entry, const char *key, size_t key_length, int64_t expire_at) noexcept nogil:

@@ -13,16 +13,16 @@ A life of a GET:   entry = table_find(table, hash, key, klen); entry_is_expired(
                    &core.random); data = entry_string(entry, digits, &length)
 A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, now, &entry, &read), copy, reader_done(core, &read)
 """
-from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.keyspace.entry cimport Entry
 from mtredis.keyspace.core cimport (
-    READER_SLOTS, Core, DeadObject, Directory, Table, core_free, core_new, core_next_epoch, core_reclaim, core_release,
+    READER_SLOTS, Core, Directory, Table, core_free, core_new, core_next_epoch, core_reclaim, core_release,
     core_set_now, core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending,
     key_hash, next_random, version_begin, version_end,
 )
 from mtredis.keyspace.directory cimport table_free, table_new, table_segment
 from mtredis.keyspace.segment cimport Segment
+from mtredis.keyspace.value cimport Word
 
 cdef enum:
     NO_MEMORY = -1
@@ -66,9 +66,9 @@ cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t ke
 # "raw"; created if missing. The TTL stays. The new length, or WRONG_TYPE, TOO_LONG, NO_MEMORY. `data` is not inside it.
 cdef int64_t table_write_range(Table *table, uint64_t hash, const char *key, size_t key_length, uint64_t offset,
                                const char *data, size_t length) noexcept nogil
-# Upsert of another type; takes over the reference on success. 1: created, 0: replaced.
-cdef int table_set_object(Table *table, uint64_t hash, const char *key, size_t key_length, int type,
-                          PyObject *object, int64_t expire_at) noexcept nogil
+# Upsert of a collection; takes over its value on success. 1: created, 0: replaced.
+cdef int table_set_word(Table *table, uint64_t hash, const char *key, size_t key_length, int type, Word word,
+                        int64_t expire_at) noexcept nogil
 # Puts an entry made by entry_new/entry_copy under the key in it, replacing; the table owns it on success.
 cdef int table_put(Table *table, uint64_t hash, Entry *entry) noexcept nogil
 cdef int table_delete(Table *table, uint64_t hash, const char *key, size_t length) noexcept nogil   # 1: was there

@@ -16,11 +16,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove, memset
 from mtredis.keyspace.core cimport ReaderSlot, core_new_clock
+from mtredis.keyspace.due cimport due_move, entry_due
 from mtredis.keyspace.directory cimport memory_of, table_merge, table_open, table_split
 from mtredis.keyspace.entry cimport (
     EXTENDED, HAS_EXPIRE, INTEGER, RAW, TYPE_STRING, entry_clock, entry_expire, entry_flags, entry_has_expire,
-    entry_int, entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_new,
-    entry_set_int, entry_set_value_length, entry_size, entry_string, entry_type, entry_value, entry_value_length,
+    entry_int, entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory,
+    entry_new, entry_set_int, entry_set_value_length, entry_size, entry_string, entry_type, entry_value, entry_value_length,
     entry_write_header,
 )
 from mtredis.keyspace.segment cimport (
@@ -118,9 +119,10 @@ cdef int insert(Table *table, uint64_t hash, Entry *entry) noexcept nogil:
         if table_split(table, segment) < 0:
             return NO_MEMORY
     table.count += 1
-    table.used_memory += memory_of(entry)
+    table.used_memory += entry_memory(entry)
     if entry_has_expire(entry):
         table.volatile_count += 1
+    due_move(table, hash, -1, entry_due(entry))
     return 1
 
 
@@ -134,8 +136,9 @@ cdef void replace(Table *table, uint64_t hash, Entry **slot, Entry *fresh) noexc
     """Puts another entry with the same key into the slot and disposes of the old one."""
     cdef Entry *old = slot[0]
     cdef Segment *locked
-    table.used_memory += memory_of(fresh) - memory_of(old)
+    table.used_memory += entry_memory(fresh) - entry_memory(old)
     count_volatile(table, hash, <int> entry_has_expire(fresh) - <int> entry_has_expire(old))
+    due_move(table, hash, entry_due(old), entry_due(fresh))
     locked = table_write_lock(table, hash)
     slot[0] = fresh
     table_write_unlock(locked)
@@ -220,10 +223,10 @@ cdef int table_set_int(Table *table, uint64_t hash, const char *key, size_t key_
     return store(table, hash, key, key_length, INTEGER, <char *> &value, 8, expire_at, mode)
 
 
-cdef int table_set_object(Table *table, uint64_t hash, const char *key, size_t key_length, int type,
-                          PyObject *object, int64_t expire_at) noexcept nogil:
-    """Upsert of another type; the reference is the table's on success."""
-    return store(table, hash, key, key_length, type, <char *> &object, sizeof(void *), expire_at, 0)
+cdef int table_set_word(Table *table, uint64_t hash, const char *key, size_t key_length, int type, Word word,
+                        int64_t expire_at) noexcept nogil:
+    """Upsert of a collection; its value is the table's on success."""
+    return store(table, hash, key, key_length, type, <char *> &word, sizeof(Word), expire_at, 0)
 
 
 cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t key_length, int64_t delta,
@@ -361,9 +364,10 @@ cdef Entry *table_take(Table *table, uint64_t hash, const char *key, size_t leng
     segment_remove(segment, slot)
     table_write_unlock(locked)
     table.count -= 1
-    table.used_memory -= memory_of(entry)
+    table.used_memory -= entry_memory(entry)
     if entry_has_expire(entry):
         table.volatile_count -= 1
+    due_move(table, hash, entry_due(entry), -1)
     if segment.count < SEGMENT_CAPACITY // 4 and (segment.count & 7) == 0:
         table_merge(table, segment)
     return entry

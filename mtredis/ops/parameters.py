@@ -25,6 +25,7 @@ from mtredis.ops.kinds import (
 )
 from mtredis.registry.parameter import (
     INT_MAX,
+    INT_MIN,
     LONG_MAX,
     UINT_MAX,
     ULONG_MAX,
@@ -234,6 +235,75 @@ keyspace(
     EventClasses(),
     "",
     "Classes of keyspace events to publish: K and/or E with any of g $ l s h z x e t d n m, or A for all but m and n.",
+)
+
+data_types = _theme("Data types")
+data_types(
+    "hash-max-listpack-entries",
+    Integer(0, LONG_MAX),
+    512,
+    "Most fields of a hash that is kept packed in one buffer.",
+    aliases=("hash-max-ziplist-entries",),
+)
+data_types(
+    "hash-max-listpack-value",
+    Memory(0, LONG_MAX),
+    64,
+    "Longest field or value in a packed hash.",
+    aliases=("hash-max-ziplist-value",),
+)
+data_types(
+    "list-max-listpack-size",
+    Integer(INT_MIN, INT_MAX),
+    -2,
+    "Size of a packed list and of a node of a longer one: elements if positive; -1 to -5 for 4, 8, 16, 32, 64 KB.",
+    aliases=("list-max-ziplist-size",),
+)
+data_types(
+    "list-compress-depth",
+    Integer(0, INT_MAX),
+    0,
+    "Kept for Redis's sake: nodes of a list are never compressed in memory.",
+)
+data_types("set-max-intset-entries", Integer(0, LONG_MAX), 512, "Most members of a set of integers that is kept packed.")
+data_types("set-max-listpack-entries", Integer(0, LONG_MAX), 128, "Most members of any other set that is kept packed.")
+data_types("set-max-listpack-value", Integer(0, LONG_MAX), 64, "Longest member of a packed set.")
+data_types(
+    "zset-max-listpack-entries",
+    Integer(0, LONG_MAX),
+    128,
+    "Most members of a sorted set that is kept packed.",
+    aliases=("zset-max-ziplist-entries",),
+)
+data_types(
+    "zset-max-listpack-value",
+    Memory(0, LONG_MAX),
+    64,
+    "Longest member of a packed sorted set.",
+    aliases=("zset-max-ziplist-value",),
+)
+data_types(
+    "stream-node-max-bytes",
+    Memory(0, LONG_MAX),
+    4096,
+    "Most bytes of a node of a stream; 0 sets no bound.",
+)
+data_types(
+    "stream-node-max-entries",
+    Integer(0, LONG_MAX),
+    100,
+    "Most entries of a node of a stream; 0 sets no bound.",
+)
+data_types(
+    "hll-sparse-max-bytes",
+    Memory(0, LONG_MAX),
+    3000,
+    "Longest HyperLogLog in the sparse form; a longer one becomes dense.",
+)
+# Parameters that the keyspace itself follows (keyspace/value.pxd: Limits).
+PACKING_PARAMETERS = tuple(
+    parameter.name for parameter in CATALOGUE.parameters
+    if parameter.theme == "Data types" and parameter.name != "hll-sparse-max-bytes"
 )
 
 observation = _theme("Slow log, latency")

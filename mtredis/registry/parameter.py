@@ -17,6 +17,7 @@ from typing import Any
 from mtredis.errors import ConfigError
 from mtredis.registry.words import quote_word
 
+INT_MIN = -(2**31)
 INT_MAX = 2**31 - 1
 UINT_MAX = 2**32 - 1
 LONG_MAX = 2**63 - 1

@@ -56,7 +56,7 @@ def flush(ctx: "Context", indexes: Sequence[int], in_background: bool) -> None:
     """The databases are empty."""
     keyspace = ctx.server.keyspace
     for index in indexes:
-        ctx.watches.flushed(index)
+        ctx.flushed(index)
         ctx.dirty += len(keyspace[index])
     dead = keyspace.flush(indexes)
     if in_background:
@@ -77,7 +77,7 @@ def swapdb(ctx: "Context", argv: list[bytes]) -> None:
     if not (0 <= first < len(keyspace) and 0 <= second < len(keyspace)):
         raise CommandError("ERR DB index is out of range")
     if first != second:
-        ctx.watches.swapped(first, second)
+        ctx.swapped(first, second)
         keyspace.swap(first, second)
     ctx.dirty += 1
     ctx.reply.ok()
