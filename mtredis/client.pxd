@@ -37,13 +37,14 @@ cdef enum Gate:
     GATE_NOTIFY = 4096           # some keyspace events are published
     GATE_MISSES = 8192           # key misses are events
     GATE_WATCHED = 16384         # somebody watches a key
-    GATE_BUSY = 32768
+    GATE_BLOCKED = 32768         # somebody is blocked on a key: pushes must reach `Context.modified`
     GATE_PROTECTED = 65536       # DEBUG is not for everybody
     GATE_TIMED = 131072          # the slow log wants to hear even of the fastest commands
+    GATE_BLOCKED_ON_MISSING = 262144   # somebody is blocked until a key is changed in any way
     # Sets of them
-    GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 32768 | 131072
-    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 32768 | 131072
-    GATES_OF_CHANGES = 4096 | 16384   # somebody must be told of each modified key
+    GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 131072
+    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 131072
+    GATES_OF_CHANGES = 4096 | 16384 | 262144   # somebody must be told of each modified key
 
 cdef enum Letters:
     LETTER_REGISTER = 1          # acceptor -> executor: a connection exists
@@ -227,7 +228,7 @@ cdef class Client:
     cdef public bytes user
     cdef bint _monitor               # the client is in MONITOR mode
     cdef public set watched          # (db index, key) pairs
-    cdef public object blocked       # what the client waits for, None: nothing
+    cdef public object blocked       # executor.blocking.Blocked while the client waits in a command
     cdef list late_pushes            # pushed by the client's own command
     cdef object _transaction
     cdef object _subscriptions

@@ -417,6 +417,11 @@ cdef class Client:
         return self.connection.out.capacity if self.connection != NULL else 0
 
     @property
+    def is_over_output_limit(self) -> bool:
+        """Whether more output waits for the client than `client-output-buffer-limit` allows."""
+        return self.connection != NULL and is_over_output_limit(self.connection, 0)
+
+    @property
     def output_memory(self) -> int:
         """Bytes of replies that wait for the client, wherever they are."""
         return output_memory(self.connection) if self.connection != NULL else 0

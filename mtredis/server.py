@@ -22,6 +22,7 @@ from mtredis.errors import CommandError, ConfigError
 from mtredis.executor import admission
 from mtredis.executor.background import Background
 from mtredis.executor.balance import Balance, LoadMeter
+from mtredis.executor.blocking import Blocking
 from mtredis.executor.executor import Executor
 from mtredis.executor.monitors import Monitors
 from mtredis.executor.pause import Pause
@@ -29,6 +30,7 @@ from mtredis.executor.pubsub import PubSub
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace import notify
 from mtredis.keyspace.database import Keyspace
+from mtredis.keyspace.field_expiry import FieldExpiry
 from mtredis.keyspace.memory import MemoryAccount
 from mtredis.lib import allocator
 from mtredis.network import listeners
@@ -37,6 +39,7 @@ from mtredis.network.worker import Worker
 from mtredis.ops import config_file, config_reference, log, process, systemd
 from mtredis.ops.config import Config
 from mtredis.ops.latency import LatencyMonitor
+from mtredis.ops.parameters import PACKING_PARAMETERS
 from mtredis.ops.redaction import shown_arguments
 from mtredis.ops.slowlog import SlowLog
 from mtredis.ops.statistics import Statistics
@@ -111,6 +114,7 @@ class Server:
         self.watches = Watches(self.keyspace)
         self.pubsub = PubSub()
         self.pause = Pause()
+        self.blocking = Blocking(self.keyspace, self.context.queues, self.context.ready, self.shared.set_gate)
         self.background = Background()
         self.keyspace.lazy_free = True   # cron has the background thread free what is big
         self.monitors = Monitors(self.shared)
@@ -118,6 +122,7 @@ class Server:
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.statistics = Statistics(self)
+        self._long_commands = 0
         self.balance = Balance(config.io_threads_mode, config.io_threads_mode != "threads")
         self.load: LoadMeter | None = None
         self.supervisor = systemd.Supervisor()
@@ -153,8 +158,15 @@ class Server:
         dispatcher.on_bug = self.report_bug
         dispatcher.on_error_reply = self.statistics.count_error
         context.watches = self.watches
+        context.blocking = self.blocking
+        self.blocking.retry = dispatcher.retry
+        self.blocking.answer = dispatcher.answer
+        self.blocking.resume = executor.resume
+        self.blocking.set_alarm = executor.set_alarm
+        executor.on_alarm = self.blocking.expire
         context.notifier = self.publish_event
         self.keyspace.on_expired = self.key_expired
+        self.field_expiry = FieldExpiry(self.keyspace, context.announce)
         self.watches.on_change = self._gate_watched
         self.pause.on_start = self._gate_paused
         self.pause.on_end = self.end_pause
@@ -167,6 +179,7 @@ class Server:
             (LIMIT_PARAMETERS, self._apply_limits),
             (("notify-keyspace-events",), self._apply_events),
             (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), self._apply_memory),
+            (PACKING_PARAMETERS, self._apply_packing),
             (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self._apply_observation),
             (("latency-tracking",), self._apply_latency_tracking),
             (("hz",), self._apply_hz),
@@ -210,6 +223,10 @@ class Server:
         self.keyspace.lfu = config.maxmemory_policy.endswith("lfu")
         self.keyspace.lfu_log_factor = config.lfu_log_factor
         self.keyspace.lfu_decay_time = config.lfu_decay_time
+
+    def _apply_packing(self) -> None:
+        names = [name.replace("-", "_") for name in PACKING_PARAMETERS]
+        self.keyspace.set_limits({name: getattr(self.config, name) for name in names})
 
     def _apply_observation(self) -> None:
         self.dispatcher.slow_threshold = self.slow_threshold()
@@ -270,12 +287,14 @@ class Server:
         postponed, self.dispatcher.postponed = self.dispatcher.postponed, []
         for client in postponed:
             self.executor.resume(client)
+        self.blocking.pause_ended()
 
     def forget_client(self, client: Client) -> None:
         """The client's connection is gone: nothing may refer to its session any more."""
         self.pubsub.unsubscribe_all(client)
         self.watches.unwatch(client)
         self.monitors.discard(client)
+        self.blocking.forget(client)
         if client in self.dispatcher.postponed:
             self.dispatcher.postponed.remove(client)
 
@@ -330,11 +349,13 @@ class Server:
         self._sample_memory(now)
         self.statistics.sample(now)
         if self.keyspace.active_expire:
-            spent = self.keyspace.expiry.microseconds
+            spent = self.keyspace.expiry.microseconds + self.field_expiry.microseconds
+            self.field_expiry.run(125_000 // self.config.hz)
             self.keyspace.active_expire_cycle(
                 budget_us=250_000 // self.config.hz, effort=self.config.active_expire_effort
             )
-            self.sample_latency("expire-cycle", self.keyspace.expiry.microseconds - spent)
+            spent = self.keyspace.expiry.microseconds + self.field_expiry.microseconds - spent
+            self.sample_latency("expire-cycle", spent)
         self.keyspace.reclaim()
         if self.keyspace.has_pending:
             self.background.submit(self.keyspace.free_pending)
@@ -372,7 +393,10 @@ class Server:
     def _rebalance(self) -> None:
         if self.load is None:
             self.load = LoadMeter()
-        self.executor.set_driving(self.balance.sample(*self.load.read()))
+        long_commands = self.dispatcher.long_commands
+        has_stalled = long_commands != self._long_commands
+        self._long_commands = long_commands
+        self.executor.set_driving(self.balance.sample(*self.load.read(), has_stalled))
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 
@@ -458,7 +482,7 @@ class Server:
             worker.reset_statistics()
         executor, keyspace = self.executor, self.keyspace
         self.dispatcher.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
-        keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = 0
+        keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = keyspace.expired_fields = 0
         expiry = keyspace.expiry
         expiry.expired = expiry.microseconds = expiry.cut_short = 0
         expiry.stale_percent = 0.0

@@ -2,8 +2,7 @@
 
 Idea: a client is a line of named fields (`executor/client_line.py`); the filters of KILL are a table of predicates.
 Owner: the executor thread, which owns all sessions; the figures that a worker counts (bytes, buffers) are snapshots.
-Limits: no blocking commands yet, so UNBLOCK finds nobody to unblock; no replicas, so those types match nobody;
-TRACKING, CACHING and TRACKINGINFO come with client-side caching.
+Limits: no replicas, so those types match nobody; TRACKING, CACHING and TRACKINGINFO come with client-side caching.
 """
 
 import functools
@@ -188,6 +187,7 @@ def kill_matching(ctx: "Context", filters: "list[Filter]") -> int:
             client.close_after_reply()
         else:
             client.kill()
+            ctx.server.blocking.forget(client)   # the close is noticed later, and nothing may be lost to it
     return len(victims)
 
 
@@ -321,5 +321,5 @@ def client_unblock(ctx: "Context", argv: list[bytes]) -> None:
         raise wrong_subcommand(argv)
     if len(argv) == 4 and argv[3].lower() not in (b"timeout", b"error"):
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    integer(argv[2])
-    ctx.reply.integer(0)  # no command blocks with a timeout yet
+    with_error = len(argv) == 4 and argv[3].lower() == b"error"
+    ctx.reply.integer(ctx.server.blocking.unblock(integer(argv[2]), with_error))

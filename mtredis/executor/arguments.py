@@ -6,7 +6,8 @@ text Redis replies with. Nothing here looks at the keyspace, so a handler has pa
 anything.
 
 Owner: none; pure functions.
-Invariants: integers have one spelling (numbers.pyx); times leave this module as absolute unix milliseconds.
+Invariants: integers have one spelling (numbers.pyx); times to live leave this module as absolute unix
+milliseconds, times to wait as milliseconds from now on.
 Trap: these tables are made by the main thread, and CPython 3.13 without the GIL needs 8 µs for `table.get(key)` on
 another thread (it waits for a lock that it holds itself); `key in table` and `table[key]` take 0.1 µs.
 Limits: words of options are compared as they are but for the case of ASCII letters; Redis stops at a NUL byte in them.
@@ -14,8 +15,8 @@ Limits: words of options are compared as they are but for the case of ASCII lett
 
 import re
 
-from mtredis.errors import CommandError, NotInteger, SyntaxFault
-from mtredis.lib.numbers import parse_integer
+from mtredis.errors import CommandError, NotFloat, NotInteger, SyntaxFault
+from mtredis.lib.numbers import milliseconds_of_seconds, parse_integer
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -73,6 +74,19 @@ def any_expiry(text: bytes, is_seconds: bool, base: int, command: str) -> int:
     if value > INT64_MAX - base:
         raise invalid_expire(command)
     return value + base
+
+
+def blocking_timeout(text: bytes, now: int) -> int:
+    """How many ms BLPOP and its kin wait, from `now` on, for a time given in seconds; 0: for ever."""
+    try:
+        milliseconds = milliseconds_of_seconds(text)
+    except NotFloat:
+        raise CommandError("ERR timeout is not a float or out of range") from None
+    if milliseconds < 0:
+        raise CommandError("ERR timeout is negative")
+    if milliseconds > INT64_MAX - now:
+        raise CommandError("ERR timeout is out of range")
+    return milliseconds
 
 
 # SET's and GETEX's options as a bit set.

@@ -33,7 +33,7 @@ def flags_of(server: Any, client: "Client") -> str:
         ("O", client.monitor),
         ("P", client.subscriptions is not None),
         ("x", client.transaction is not None),
-        ("b", client in server.dispatcher.postponed),
+        ("b", client.blocked is not None or client in server.dispatcher.postponed),
         ("d", server.watches.is_dirty(client)),
         ("U", client.is_unix_socket),
         ("e", client.no_evict),

@@ -13,6 +13,11 @@ cdef class Context:
     cdef public object execute_queued     # callable (command, argv): runs one command of a transaction
     cdef public object notifier           # callable (event, key, db index), when keyspace events are published
     cdef public object watches            # executor.transaction.Watches
+    cdef public object blocking           # executor.blocking.Blocking
+    cdef readonly list queues             # by database: key -> who is blocked on it (Blocking keeps them)
+    cdef readonly dict ready              # (db index, key) of those that were changed since Blocking last served
+    cdef tuple wait                       # what the handler has passed to `block`
+    cdef readonly bint retrying           # the handler of a blocked client is run again
     cdef public int64_t dirty             # changes since the start
     cdef public bint in_exec
     cdef Settings *settings
@@ -20,4 +25,5 @@ cdef class Context:
     cdef list databases
     cdef SharedSettings settings_holder
     cdef int enter(self, Connection *connection) except -1
+    cdef int touched(self, int index, bytes key) except -1
     cdef int leave(self) except -1

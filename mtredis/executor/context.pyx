@@ -2,11 +2,14 @@
 """The context: all that a command handler may touch, and the one funnel through which changes are made known.
 
 Idea: there is one `Context`; the executor points it at the client whose command runs. `modified()` is the funnel: dirty
-count, WATCH, keyspace events (and, later, the streams to AOF and replicas) hang on it, so no handler can do half.
+count, WATCH, blocked clients, keyspace events (and, later, the streams to AOF and replicas) hang on it, so no handler
+can do half.
 
 Owner: the executor thread. Invariant: outside a command `connection` is NULL and `db` is whatever cron last selected.
 """
-from mtredis.client cimport GATE_NOTIFY, GATE_WATCHED, Client, Connection, SharedSettings, client_of
+from mtredis.client cimport (
+    GATE_BLOCKED, GATE_BLOCKED_ON_MISSING, GATE_NOTIFY, GATE_WATCHED, Client, Connection, SharedSettings, client_of,
+)
 from mtredis.errors import CommandError
 
 
@@ -21,6 +24,8 @@ cdef class Context:
         self.reply = Reply()
         self.databases = [keyspace[i] for i in range(len(keyspace))]
         self.db = self.databases[0]
+        self.queues = [{} for _ in self.databases]
+        self.ready = {}
 
     cdef int enter(self, Connection *connection) except -1:
         """Points the context at a connection's client, database and output."""
@@ -60,6 +65,28 @@ cdef class Context:
         if self.connection != NULL:
             self.connection.db = index
 
+    @property
+    def may_block(self) -> bool:
+        """False where nobody waits: inside EXEC. A handler then replies as if the timeout had passed."""
+        return self.connection != NULL and not self.in_exec
+
+    def block(self, keys, int64_t timeout_ms, str null not None, bint on_missing=False) -> None:
+        """Has the client wait until one of the keys is modified, in place of a reply; the handler then runs again.
+
+        `timeout_ms` from now on (0: for ever) the client gets the reply named by `null`: "null" or "null_array". With
+        `on_missing` the handler also runs again when a key is lost. On such a run nothing but the keys counts: the
+        client keeps its place in the queues and its deadline. argv may be changed before; it is kept.
+        """
+        if not self.may_block or self.wait is not None or null not in ("null", "null_array"):
+            raise RuntimeError("a command blocks where it must not")
+        self.wait = (keys, timeout_ms, null, on_missing)
+
+    cdef int touched(self, int index, bytes key) except -1:
+        """Marks a key that somebody is blocked on: it is looked at when the command is over."""
+        if key in <dict> self.queues[index]:
+            self.ready[(index, key)] = None
+        return 0
+
     def modified(self, bytes key not None, bytes event not None, int64_t count=1) -> None:
         """Makes a change of `key` in the current database known to all whom it concerns.
 
@@ -71,6 +98,8 @@ cdef class Context:
         self.dirty += count
         if gates & GATE_WATCHED:
             self.watches.touched(self.db.index, key)
+        if gates & GATE_BLOCKED:
+            self.touched(self.db.index, key)
         if gates & GATE_NOTIFY:
             self.notifier(event, key, self.db.index)
 
@@ -84,6 +113,8 @@ cdef class Context:
         cdef unsigned int gates = self.settings.gates
         if gates & GATE_WATCHED:
             self.watches.touched(index, key)
+        if gates & GATE_BLOCKED:
+            self.touched(index, key)
         if gates & GATE_NOTIFY:
             self.notifier(event, key, index)
 
@@ -91,3 +122,21 @@ cdef class Context:
         """As `modified`, for a key of another database (MOVE, COPY DB)."""
         self.dirty += 1
         self.announce(index, key, event)
+
+    def flushed(self, int index) -> None:
+        """Database `index` is about to be emptied."""
+        self.watches.flushed(index)
+        if self.settings.gates & GATE_BLOCKED_ON_MISSING:
+            self.mark_all(index)
+
+    def swapped(self, int first, int second) -> None:
+        """Two databases are about to change places."""
+        self.watches.swapped(first, second)
+        if self.settings.gates & GATE_BLOCKED:
+            self.mark_all(first)
+            self.mark_all(second)
+
+    def mark_all(self, int index) -> None:
+        """Every key of the database that somebody is blocked on is looked at when the command is over."""
+        for key in <dict> self.queues[index]:
+            self.ready[(index, key)] = None

@@ -36,6 +36,7 @@ cdef class Executor:
     cdef bint stopping
     cdef bint redrive                    # a driven loop has work that no event announces
     cdef int64_t next_cron
+    cdef int64_t alarm                   # unix ms at which `on_alarm` is due; 0: none
     cdef public int64_t cron_interval    # ms
     cdef public uint64_t rounds          # of the loop in `run`
     cdef public uint64_t driven_reads    # of sockets, by this thread
@@ -43,6 +44,7 @@ cdef class Executor:
     # Hooks, set by the server
     cdef public object on_cron           # (unix ms)
     cdef public object on_closed         # (client)
+    cdef public object on_alarm          # (unix ms)
 
     cdef start_driving(self, int i)
     cdef int time_to_wait(self, int64_t now) except -1

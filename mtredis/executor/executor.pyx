@@ -116,6 +116,10 @@ cdef class Executor:
         self.timers_made += 1
         heapq.heappush(self.timers, (when, self.timers_made, function))
 
+    def set_alarm(self, int64_t when) -> None:
+        """Has `on_alarm` called at the unix time `when` (ms), and no longer at the time set before; 0: never."""
+        self.alarm = when
+
     def stop(self) -> None:
         """Makes `run` return after this round."""
         self.stopping = True
@@ -209,6 +213,8 @@ cdef class Executor:
             self.take_mail()
             self.drive()
             self.run_due()
+            if self.dispatcher.context.ready:   # an expired key, a client that blocked, the end of a pause
+                self.dispatcher.serve_blocked()
         self.post_given_back()
         self.drive()
 
@@ -219,6 +225,8 @@ cdef class Executor:
             return 0
         if self.timers:
             due = min(due, <int64_t> self.timers[0][0])
+        if self.alarm:
+            due = min(due, self.alarm)
         return <int> max(0, min(due - now, 1000))
 
     cdef bint look_again(self) noexcept nogil:
@@ -375,10 +383,13 @@ cdef class Executor:
         return 0
 
     def run_due(self) -> None:
-        """Runs cron and the timers whose time has come."""
+        """Runs cron, the timers and the alarm whose time has come."""
         cdef int64_t now = self.core.now
         while self.timers and self.timers[0][0] <= now:
             self.attempt(heapq.heappop(self.timers)[2])
+        if self.alarm and self.alarm <= now:
+            self.alarm = 0
+            self.attempt(self.on_alarm, now)
         if now >= self.next_cron or self.next_cron > now + 10 * self.cron_interval:
             self.next_cron = now + self.cron_interval
             self.attempt(self.on_cron, now)

@@ -230,6 +230,16 @@ cdef void note_query(Connection *connection) noexcept nogil:
     connection.query_room = query.capacity if query != NULL else 0
 
 
+cdef inline void release_query(Loop *loop, Connection *connection) noexcept nogil:
+    """Takes the query buffer of a parked connection back, if nothing is left in it."""
+    cdef Query *query = connection.query
+    if query != NULL and query.requests_next == query.requests_length and query.error[0] == 0:
+        query_consume(query)
+        if is_empty(query):
+            connection.query = NULL
+            give_query(loop, query)
+
+
 cdef void advance(Loop *base, Connection *connection) noexcept nogil:
     """Takes the connection as far as it gets without waiting for the kernel or the executor."""
     cdef WorkerLoop *loop = <WorkerLoop *> base
@@ -266,6 +276,8 @@ cdef void advance(Loop *base, Connection *connection) noexcept nogil:
         turns -= 1
         if receive(base, connection):
             scan(base, connection)
+    if connection.parked:
+        release_query(base, connection)
     note_query(connection)
     if connection.parked and connection.hung_up:
         connection.broken = True

@@ -263,6 +263,29 @@ def test_a_pause_of_no_time_is_none(server: FakeServer, client: Session) -> None
     assert not server.pause.is_active(NOW)
 
 
+def test_unblock_wakes_a_client_that_waits(server: FakeServer, client: Session, other: Session) -> None:
+    answers: list[tuple[int, str | None]] = []
+    server.blocking.answer = lambda blocked, error: answers.append((blocked.client_id, error))
+    server.blocking.resume = lambda woken: answers.append((woken.id, "goes on"))
+    for reason in ("", "timeout", "ERROR"):
+        server.blocking.wait(
+            other.client, client.registry.commands[b"client"], [], [], 0, NOW, 0, [b"k"], 0, "null", False
+        )
+        assert client.run("CLIENT", "UNBLOCK", "2", *([reason] if reason else [])) == 1
+        assert other.client.blocked is None
+        assert client.run("CLIENT", "UNBLOCK", "2") == 0
+    text = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+    assert answers == [(2, None), (2, "goes on"), (2, None), (2, "goes on"), (2, text), (2, "goes on")]
+
+
+def test_a_killed_client_waits_for_nothing(server: FakeServer, client: Session, other: Session) -> None:
+    server.blocking.wait(
+        other.client, client.registry.commands[b"client"], [], [], 0, NOW, 0, [b"k"], 0, "null", False
+    )
+    assert client.run("CLIENT", "KILL", "ID", "2") == 1
+    assert other.client.blocked is None and not len(server.blocking)
+
+
 def test_unblock_finds_nobody_blocked(client: Session, other: Session) -> None:
     assert client.run("CLIENT", "UNBLOCK", "2") == 0
     assert client.run("CLIENT", "UNBLOCK", "2", "error") == 0

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mtredis.commands.server import info
+from mtredis.executor.blocking import Blocking
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace.memory import MemoryAccount
 from mtredis.ops.config import Config
@@ -31,7 +32,7 @@ def ctx() -> Any:
     server = context.server
     server.config = Config()
     server.config.assign("latency-tracking-info-percentiles", (50.0, 99.9))
-    worker = SimpleNamespace(statistics=lambda: {"connections": 2, "reads": 5, "writes": 4})
+    worker = SimpleNamespace(statistics=lambda: {"connections": 2, "reads": 5, "writes": 4, "commands": 9})
     counts = [0] * 168
     counts[7] = 3
     server.started = context.now / 1000 - 90_000
@@ -44,6 +45,7 @@ def ctx() -> Any:
         survey=CountedSurvey(), driven_loops=2, rounds=10, driven_reads=6, driven_writes=8
     )
     server.watches = Watches(server.keyspace)
+    server.blocking = Blocking(server.keyspace, [{}], {}, lambda gate, in_force: None)
     server.memory = MemoryAccount(server.keyspace)
     server.shared = SimpleNamespace(
         statistics=lambda: {
@@ -123,7 +125,7 @@ def test_values(ctx: KeyspaceContext) -> None:
     assert found["Server"]["listener0"] == "name=tcp,bind=*,bind=-::*,port=6379"
     assert (found["Clients"]["connected_clients"], found["Clients"]["client_recent_max_input_buffer"]) == ("3", "7")
     assert found["Memory"]["mem_clients_normal"] == "120"
-    assert found["Threads"]["io_thread_1"] == "clients=2,reads=5,writes=4"
+    assert found["Threads"]["io_thread_1"] == "clients=2,reads=5,writes=4,served=9"
     assert (found["Stats"]["total_commands_processed"], found["Stats"]["total_error_replies"]) == ("52", "9")
     assert (found["Stats"]["io_threaded_reads_processed"], found["Stats"]["acl_access_denied_auth"]) == ("4", "5")
     assert found["Replication"]["master_replid"] == "i" * 40

@@ -22,6 +22,7 @@ from mtredis.network.acceptor import Acceptor
 from mtredis.network.worker import Worker
 
 from mtredis.executor import admission
+from mtredis.executor.blocking import Blocking
 from mtredis.executor.monitors import Monitors
 from mtredis.executor.pause import Pause
 from mtredis.executor.pubsub import PubSub
@@ -69,6 +70,7 @@ class Core:
         )  # fmt: skip
         self.executor = Executor(self.server, self.keyspace, self.settings)
         self.server.executor = self.executor
+        self.server.dispatcher = self.executor.dispatcher
         self.workers = [
             Worker(index, self.settings, self.executor.mailbox_address, self.keyspace) for index in range(workers)
         ]
@@ -97,6 +99,11 @@ class Core:
         dispatcher.on_slow = dispatcher.on_monitor = dispatcher.on_error_reply = lambda *_: None
         dispatcher.on_bug = lambda name, error: self.bugs.append((name, error))
         context.watches = self.server.watches
+        blocking = Blocking(self.keyspace, context.queues, context.ready, self.settings.set_gate)
+        context.blocking = self.server.blocking = blocking
+        blocking.retry, blocking.answer = dispatcher.retry, dispatcher.answer
+        blocking.resume, blocking.set_alarm = self.executor.resume, self.executor.set_alarm
+        self.executor.on_alarm = blocking.expire
         context.notifier = lambda *_: None
         self.executor.on_closed = self._forget
         self.executor.on_cron = self._cron
@@ -106,6 +113,7 @@ class Core:
         self.closed.append(client.id)
         self.server.pubsub.unsubscribe_all(client)
         self.server.watches.unwatch(client)
+        self.server.blocking.forget(client)
 
     def _cron(self, now: int) -> None:
         if self.drive == "swinging":

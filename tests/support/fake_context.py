@@ -4,16 +4,26 @@ Idea: a handler is a function of (ctx, argv); `FakeContext.run(b"CONFIG", b"GET"
 registry, checks the arity as dispatch does, calls the handler and returns its one reply:
     ok/simple/bulk/verbatim -> bytes   integer/big_number -> int   double -> float   boolean -> bool   null -> None
     array/set/push -> list             map -> dict                 error -> CommandError (the instance, not raised)
+A handler that blocks instead of replying gives a `Blocked`; `rerun()` then calls it again as a wake-up does.
 What a handler raises is raised. `reply.calls` keeps the methods called, for tests that look at types.
 
 Owner: one test. Replies that are incomplete, or more than one, are AssertionErrors.
 """
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtredis.errors import CommandError
 from mtredis.registry.command import REGISTRY, Registry, check_arity, wrong_arity
+
+
+class Blocked(NamedTuple):
+    """What a handler has passed to `ctx.block`."""
+
+    keys: list[bytes]
+    timeout_ms: int
+    null: str
+    on_missing: bool = False
 
 
 class _Open:
@@ -119,6 +129,14 @@ class FakeReply:
         for item in items:
             self.bulk_or_null(item)
 
+    def bulk_set(self, items: list[bytes | None]) -> None:
+        self.set(len(items))
+        self.more_bulks(items)
+
+    def more_bulks(self, items: list[bytes | None]) -> None:
+        for item in items:
+            self.bulk_or_null(item)
+
     def integers(self, items: list[int]) -> None:
         self.array(len(items))
         for item in items:
@@ -153,6 +171,10 @@ class FakeContext:
         self.now = now
         self.registry = registry
         self.in_exec = False
+        self.may_block = True
+        self.retrying = False
+        self.blocked: Blocked | None = None
+        self.argv: list[bytes] = []
         self.reply = FakeReply(resp)
         self.client = SimpleNamespace(
             id=1, name=b"", lib_name=b"", lib_ver=b"", db_index=0, resp=resp, authenticated=True, user=b"default",
@@ -174,9 +196,32 @@ class FakeContext:
         if not check_arity(command, len(words)):
             raise wrong_arity(command)
         assert command.handler is not None
+        return self._answer(command, words)
+
+    def rerun(self) -> Any:
+        """Calls the handler that has blocked once more, as a wake-up does, with the argv that it left."""
+        command = self.registry.lookup(self.argv)
+        assert self.blocked is not None and command is not None
+        self.retrying = True
+        try:
+            return self._answer(command, self.argv)
+        finally:
+            self.retrying = False
+
+    def _answer(self, command: Any, argv: list[bytes]) -> Any:
         self.reply = FakeReply(self.resp)
-        command.handler(self, words)
-        return self.reply.value()
+        self.blocked, self.argv = None, argv
+        command.handler(self, argv)
+        if self.blocked is None:
+            return self.reply.value()
+        assert not self.reply.calls, f"a handler that blocks does not reply: {self.reply.calls}"
+        return self.blocked
+
+    def block(self, keys: list[bytes], timeout_ms: int, null: str, on_missing: bool = False) -> None:
+        assert self.may_block and not self.in_exec, "blocks where nobody may"
+        assert self.blocked is None, "blocks twice"
+        assert null in ("null", "null_array") and timeout_ms >= 0 and keys
+        self.blocked = Blocked(list(keys), timeout_ms, null, on_missing)
 
     def modified(self, key: bytes, event: bytes, count: int = 1) -> None:
         if count:

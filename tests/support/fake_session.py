@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mtredis.errors import CommandError
+from mtredis.executor.blocking import Blocking
 from mtredis.executor.pause import Pause
 from mtredis.executor.pubsub import PubSub
 from mtredis.executor.transaction import Watches
@@ -40,6 +41,7 @@ class FakeClient:
     idle_seconds: int = 0
     io_thread: int = 0
     transaction: Any = None
+    blocked: Any = None
     subscriptions: Any = None
     monitor: bool = False
     no_evict: bool = False
@@ -98,6 +100,7 @@ class FakeServer:
         self.pubsub = PubSub()
         self.pause = Pause()
         self.dispatcher = SimpleNamespace(postponed=[])
+        self.blocking = Blocking(self.keyspace, [{} for _ in range(16)], {}, lambda gate, in_force: None)
         self.monitors: set[Any] = set()
         self.clients: dict[int, FakeClient] = {}
         self.redis_version = "8.0.6"

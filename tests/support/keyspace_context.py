@@ -1,4 +1,4 @@
-"""A context with a real keyspace for handlers of the string, bitmap and generic families, without server and network.
+"""A context with a real keyspace for handlers of the data families, without server and network.
 
 Idea: what the executor's `Context` does after a change is recorded here instead: `ctx.events` is the list of keyspace
 events as (event, key, database), `ctx.dirty` counts as in INFO, `ctx.watches` records which databases were touched.
@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from mtredis.keyspace.database import Keyspace
 
-from mtredis.commands import bitmap, generic, string
+from mtredis.commands import bitmap, generic, hash_expiry, string
+from mtredis.commands import hash as hashes
+from mtredis.commands import set as sets
 from mtredis.commands.server import keyspace as databases
 from mtredis.errors import CommandError
 from mtredis.executor.background import Background
 from tests.support.fake_context import FakeContext
 
-FAMILIES = (bitmap, databases, generic, string)  # importing them registers their commands
+FAMILIES = (bitmap, databases, generic, hash_expiry, hashes, sets, string)  # importing them registers their commands
 NOW = 1_700_000_000_000
 
 
@@ -32,6 +34,9 @@ class RecordingWatches:
     def swapped(self, first: int, second: int) -> None:
         self.calls.append(("swapped", first, second))
 
+    def touched(self, index: int, key: bytes) -> None:
+        self.calls.append(("touched", index, key))
+
 
 class KeyspaceContext(FakeContext):
     """FakeContext with `databases` real databases; `select` changes `db`, `later` moves the clock."""
@@ -42,8 +47,10 @@ class KeyspaceContext(FakeContext):
         self.server.config = SimpleNamespace(
             proto_max_bulk_len=0, maxmemory=0, maxmemory_policy="noeviction", lazyfree_lazy_user_flush=False
         )
+        self.keyspace = self.server.keyspace
         self.server.keyspace.now = NOW
         self.limit_strings(1 << 20)
+        self.client.output_length, self.client.is_over_output_limit = 0, False
         self.server.background = Background()
         self.watches = RecordingWatches()
         self.dirty = 0
@@ -68,6 +75,16 @@ class KeyspaceContext(FakeContext):
         if count:
             self.dirty += count
             self.log.append((event, key, index))
+
+    def flushed(self, index: int) -> None:
+        self.watches.flushed(index)
+
+    def swapped(self, first: int, second: int) -> None:
+        self.watches.swapped(first, second)
+
+    def announce(self, index: int, key: bytes, event: bytes) -> None:
+        self.watches.touched(index, key)
+        self.log.append((event, key, index))
 
     def notify(self, event: bytes, key: bytes) -> None:
         self.log.append((event, key, self.db.index))

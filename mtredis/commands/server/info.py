@@ -190,19 +190,20 @@ def _listeners(config: Any) -> Iterator[Line]:
 def clients_lines(snapshot: Snapshot) -> Iterator[Line]:
     """Connections and what they wait for."""
     server, watches = snapshot.server, snapshot.server.watches.statistics()
+    blocking = server.blocking.statistics()
     yield "connected_clients", len(server.clients)
     yield "cluster_connections", 0
     yield "maxclients", snapshot.config.maxclients
     yield "client_recent_max_input_buffer", snapshot.connections["largest_input"]
     yield "client_recent_max_output_buffer", snapshot.connections["largest_output"]
-    yield "blocked_clients", len(server.dispatcher.postponed)
+    yield "blocked_clients", blocking["blocked_clients"] + len(server.dispatcher.postponed)
     yield "tracking_clients", 0
     yield "pubsub_clients", snapshot.pubsub["pubsub_clients"]
     yield "watching_clients", watches["watching_clients"]
-    yield "clients_in_timeout_table", 0
+    yield "clients_in_timeout_table", blocking["clients_in_timeout_table"]
     yield "total_watched_keys", watches["total_watched_keys"]
-    yield "total_blocking_keys", 0
-    yield "total_blocking_keys_on_nokey", 0
+    yield "total_blocking_keys", blocking["total_blocking_keys"]
+    yield "total_blocking_keys_on_nokey", blocking["total_blocking_keys_on_nokey"]
 
 
 @info_section("Memory")
@@ -303,7 +304,7 @@ def threads_lines(snapshot: Snapshot) -> Iterator[Line]:
         counts = worker.statistics()
         yield (
             f"io_thread_{number}",
-            f"clients={counts['connections']},reads={counts['reads']},writes={counts['writes']}",
+            f"clients={counts['connections']},reads={counts['reads']},writes={counts['writes']},served={counts['commands']}",
         )
 
 
@@ -349,7 +350,7 @@ def stats_lines(snapshot: Snapshot) -> Iterator[Line]:
 
 def _keyspace_counts(snapshot: Snapshot) -> Iterator[Line]:
     keyspace = snapshot.server.keyspace.statistics()
-    yield "expired_subkeys", 0
+    yield "expired_subkeys", snapshot.server.keyspace.expired_fields
     yield "expired_keys", keyspace["expired"]
     yield "expired_stale_perc", f"{keyspace['expired_stale_percent']:.2f}"
     yield "expired_time_cap_reached_count", keyspace["expired_time_cap_reached"]
@@ -457,7 +458,7 @@ def keyspace_lines(snapshot: Snapshot) -> Iterator[Line]:
     """The databases that have keys."""
     for db in map(snapshot.server.keyspace.__getitem__, range(len(snapshot.server.keyspace))):
         if len(db):
-            yield f"db{db.index}", f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl},subexpiry=0"
+            yield f"db{db.index}", f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl},subexpiry={db.timed}"
 
 
 @info_section("Keysizes")

@@ -86,6 +86,44 @@ def test_select_changes_where_things_happen(told: Told) -> None:
     assert told.context.db.index == 2
 
 
+def test_only_keys_that_somebody_is_blocked_on_are_marked(told: Told) -> None:
+    told.context.queues[0][b"k"] = told.context.queues[1][b"k"] = {"a client": None}
+    told.context.modified(b"k", b"rpush")
+    assert told.context.ready == {}   # the gate is not raised
+    told.settings.set_gate(admission.BLOCKED, True)
+    told.context.modified(b"other", b"rpush")
+    told.context.modified(b"k", b"rpush", 0)
+    assert told.context.ready == {}
+    told.context.modified(b"k", b"rpush")
+    told.context.modified_in(2, b"k", b"copy_to")
+    told.context.announce(1, b"k", b"expired")
+    told.context.modified(b"k", b"rpush")
+    assert list(told.context.ready) == [(0, b"k"), (1, b"k")]
+
+
+def test_databases_as_a_whole_mark_every_key_that_is_waited_for(told: Told) -> None:
+    told.context.watches.flushed = lambda index: told.touched.append((index, b"flushed"))
+    told.context.watches.swapped = lambda first, second: told.touched.append((first, b"swapped"))
+    for index in (0, 1, 2):
+        told.context.queues[index][b"k%d" % index] = {"a client": None}
+    told.context.flushed(0)
+    told.context.swapped(1, 2)
+    assert told.touched == [(0, b"flushed"), (1, b"swapped")] and told.context.ready == {}
+    told.settings.set_gate(admission.BLOCKED, True)
+    told.context.flushed(0)   # nobody waits for a loss
+    told.context.swapped(1, 2)
+    assert list(told.context.ready) == [(1, b"k1"), (2, b"k2")]
+    told.settings.set_gate(admission.BLOCKED_ON_MISSING, True)
+    told.context.flushed(0)
+    assert (0, b"k0") in told.context.ready
+
+
+def test_outside_a_command_nobody_blocks(told: Told) -> None:
+    assert not told.context.may_block and not told.context.retrying
+    with pytest.raises(RuntimeError):
+        told.context.block([b"k"], 0, "null")
+
+
 @pytest.fixture(params=["executor", "workers"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
     made = Core(tmp_path, request.param)
