@@ -4,6 +4,9 @@ Idea: a hop between threads buys nothing while one thread can do all the work, a
 request. So the executor drives the workers' loops until it is saturated and the machine has cores to spare; then the
 workers take over, and when all threads together are nearly idle again the executor takes the loops back.
 
+A command that takes long, over a big value, stops everything while the executor drives. So after one of them the
+workers drive for half a minute, whatever the load is: only the first of a series stops the reads that workers answer.
+
 Owner: the executor thread; `sample` is called by cron with injected readings, so the decision is a pure state machine.
 Invariant: each decision needs several samples in a row, so that a burst does not move thousands of connections.
 """
@@ -18,6 +21,7 @@ SATURATED = 0.85       # share of a core that the executor uses
 SPARE_CORES = 0.8      # idle cores that make handing over worth it
 CALM = 0.5             # cores that all our threads use together, below which one thread is enough
 SAMPLES = 3            # in a row
+STALL_SAMPLES = 300    # for which the workers drive after a long command
 
 
 @dataclass(slots=True)
@@ -27,12 +31,22 @@ class Balance:
     mode: str = "auto"
     by_executor: bool = True
     streak: int = field(default=0)
+    stalled: int = field(default=0)
 
-    def sample(self, executor_load: float, process_load: float, idle_cores: float) -> bool:
-        """True when the executor should drive, given the cores used by it, by the process, and left idle."""
+    def sample(
+        self, executor_load: float, process_load: float, idle_cores: float, has_stalled: bool = False
+    ) -> bool:
+        """True when the executor should drive, given the cores used by it, by the process, and left idle, and whether
+        a command has taken long since the last sample.
+        """
         if self.mode != "auto":
             self.by_executor = self.mode == "executor"
             return self.by_executor
+        if has_stalled:
+            self.stalled, self.by_executor, self.streak = STALL_SAMPLES, False, 0
+        if self.stalled:
+            self.stalled -= 1
+            return False
         if self.by_executor:
             wants_change = executor_load >= SATURATED and idle_cores >= SPARE_CORES
         else:

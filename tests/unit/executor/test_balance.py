@@ -5,7 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from mtredis.executor import balance
-from mtredis.executor.balance import CALM, SAMPLES, SATURATED, SPARE_CORES, Balance, LoadMeter
+from mtredis.executor.balance import (
+    CALM,
+    SAMPLES,
+    SATURATED,
+    SPARE_CORES,
+    STALL_SAMPLES,
+    Balance,
+    LoadMeter,
+)
 
 BUSY = (SATURATED, SATURATED, SPARE_CORES)
 NO_SPARE = (1.0, 1.0, SPARE_CORES - 0.01)
@@ -51,6 +59,24 @@ def test_a_fixed_mode_decides_at_once_and_may_be_changed() -> None:
     assert state.sample(*BUSY) is True
     state.mode = "auto"
     assert state.sample(*BUSY) is True
+
+
+def test_after_a_long_command_the_workers_drive_for_a_while() -> None:
+    state = Balance()
+    assert state.sample(*IDLE, True) is False
+    assert not any(state.sample(*IDLE) for _ in range(STALL_SAMPLES - 1))
+    assert [state.sample(*IDLE) for _ in range(SAMPLES)] == [False] * (SAMPLES - 1) + [True]
+
+
+def test_each_long_command_counts_anew_and_a_fixed_mode_does_not_care() -> None:
+    state = Balance()
+    state.sample(*IDLE, True)
+    for _ in range(STALL_SAMPLES // 2):
+        state.sample(*IDLE)
+    state.sample(*IDLE, True)
+    assert not any(state.sample(*IDLE) for _ in range(STALL_SAMPLES - 1))
+    fixed = Balance("executor")
+    assert fixed.sample(*IDLE, True) is True
 
 
 def test_the_meter_reads_cores_since_the_last_reading(monkeypatch: pytest.MonkeyPatch) -> None:
