@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.differential import Pair
@@ -23,6 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: needs much time or memory; runs only with MTREDIS_SLOW=1")
     config.addinivalue_line("markers", "stress: many threads and clients for some seconds")
     config.addinivalue_line("markers", "mtredis_only: makes no sense on redis-server (tests of the tests)")
+    # How long an example takes says something about the machine only.
+    hypothesis.settings.register_profile("mtredis", deadline=None)
+    hypothesis.settings.load_profile("mtredis")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
