@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError, NotFloat, NotInteger, SyntaxFault
 from mtredis.executor.arguments import INT64_MAX, INT64_MIN, cursor, scan_options
+from mtredis.executor.sampling import refuse_endless, slices
 from mtredis.keyspace.field_expiry import EXPIRED, KEY_GONE, NOT_EXPIRED, expire_field
 from mtredis.keyspace.types.hash import Hash
 from mtredis.lib.glob import glob_match
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FIELDS = 1
 VALUES = 2
-DRAWN_AT_ONCE = 1000
 
 
 def met(ctx: "Context", key: bytes, hash_: Hash, field: bytes) -> bool:
@@ -292,10 +292,10 @@ def hash_to_draw_from(ctx: "Context", key: bytes) -> Hash | None:
 
 def reply_repeated(ctx: "Context", hash_: Hash, count: int, has_values: bool) -> None:
     """Replies with so many draws, in slices."""
+    refuse_endless(ctx, count)
     open_drawn(ctx, count, has_values)
-    while count > 0:
-        reply_drawn(ctx, hash_.draw(min(count, DRAWN_AT_ONCE)), has_values)
-        count -= DRAWN_AT_ONCE
+    for some in slices(ctx, count):
+        reply_drawn(ctx, hash_.draw(some), has_values)
 
 
 def open_drawn(ctx: "Context", count: int, has_values: bool) -> None:

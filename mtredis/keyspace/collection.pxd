@@ -21,6 +21,7 @@ cdef void change_drop(Change *change, const char *key, size_t length) noexcept n
 
 cdef class Collection:
     cdef Change change
+    cdef object keyspace         # keeps the memory alive that the change points into
     cdef readonly int type       # TYPE_LIST, ...: set by each subclass in __cinit__
 
     cdef int start(self) except -1             # gives a detached one its empty value

@@ -12,6 +12,7 @@ value's new address, accounts for its memory and takes the mark away. Readers of
 Owner: the executor. Invariants: between begin and end no Python exception is raised and nothing else of the table is
 changed; a handle dies when its key is deleted, replaced or gets or loses a time to live (the entry may move).
 """
+cimport cython
 from mtredis.keyspace.due cimport due_move
 from mtredis.keyspace.encoding.fields cimport Fields, fields_copy, fields_count, fields_free, fields_memory
 from mtredis.keyspace.encoding.intset cimport Intset, is_copy, is_count, is_free, is_memory
@@ -69,6 +70,7 @@ cdef void change_drop(Change *change, const char *key, size_t length) noexcept n
     table_delete(change.table, change.hash, key, length)
 
 
+@cython.no_gc          # it is in no cycle, and there is one for every command
 cdef class Collection:
     """What lists, sets, sorted sets, hashes and streams have in common."""
 

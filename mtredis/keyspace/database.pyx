@@ -214,6 +214,7 @@ cdef class Keyspace:
         """An empty collection of that class in no database."""
         cdef Collection collection = kind.__new__(kind)
         collection.change.core = self.core
+        collection.keyspace = self
         collection.start()
         return collection
 
@@ -428,6 +429,7 @@ cdef class Database:
         collection = kind.__new__(kind)
         if collection.type != entry_type(entry):
             raise WrongType
+        collection.keyspace = self.keyspace
         collection.attach(self.core, self.table(), self.hash, entry)
         return collection
 

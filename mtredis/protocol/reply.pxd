@@ -7,6 +7,7 @@ cdef int write_integer(Buffer *out, int64_t value) noexcept nogil            # :
 cdef int write_bulk(Buffer *out, const char *data, size_t length) noexcept nogil
 cdef int write_bulk_integer(Buffer *out, int64_t value) noexcept nogil       # an integer as a bulk string
 cdef int write_null(Buffer *out, int resp) noexcept nogil
+cdef int write_double(Buffer *out, double value, int resp) noexcept nogil
 cdef int write_header(Buffer *out, char kind, int64_t count) noexcept nogil  # "*3\r\n", "%2\r\n", "$-1\r\n", ...
 cdef int write_error(Buffer *out, const char *text, size_t length) noexcept nogil  # "-" text, CR and LF in it become spaces
 

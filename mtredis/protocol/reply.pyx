@@ -76,6 +76,19 @@ cdef int write_null(Buffer *out, int resp) noexcept nogil:
     return buffer_append(out, b"_\r\n", 3)
 
 
+cdef int write_double(Buffer *out, double value, int resp) noexcept nogil:
+    """A floating-point number; RESP2: its digits as a bulk string."""
+    cdef char text[DOUBLE_TEXT_SIZE + 3]
+    cdef int length
+    if resp == 2:
+        return write_bulk(out, text, double_to_text(text, value))
+    text[0] = c','
+    length = 1 + double_to_text(text + 1, value)
+    text[length] = c'\r'
+    text[length + 1] = c'\n'
+    return buffer_append(out, text, length + 2)
+
+
 cdef int write_line(Buffer *out, char kind, const char *text, size_t length) noexcept nogil:
     """A one-line reply; CR and LF in the text become spaces."""
     cdef char *target = buffer_reserve(out, length + 3)
@@ -132,6 +145,17 @@ cdef inline int put_bulk_or_null(Buffer *out, int resp, bytes value) except -1:
     if value is None:
         return done(write_null(out, resp))
     return done(write_bulk(out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)))
+
+
+cdef int put_bulks(Buffer *out, int resp, list values) except -1:
+    """Bulk strings, with the null in place of each None."""
+    cdef object value
+    for value in values:
+        if PyBytes_CheckExact(value):
+            done(write_bulk(out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)))
+        else:
+            put_bulk_or_null(out, resp, value)
+    return 0
 
 
 cdef class Reply:
@@ -213,17 +237,7 @@ cdef class Reply:
 
     def double(self, double value):
         """A floating-point number; RESP2: its digits as a bulk string."""
-        cdef char text[DOUBLE_TEXT_SIZE + 3]
-        cdef int length
-        if self.resp == 2:
-            length = double_to_text(text, value)
-            done(write_bulk(target(self), text, length))
-        else:
-            text[0] = c','
-            length = 1 + double_to_text(text + 1, value)
-            text[length] = c'\r'
-            text[length + 1] = c'\n'
-            done(buffer_append(target(self), text, length + 2))
+        done(write_double(target(self), value, self.resp))
 
     def boolean(self, bint value):
         """A truth value; RESP2: the integer 1 or 0."""
@@ -250,14 +264,17 @@ cdef class Reply:
 
     def bulks(self, list values not None):
         """An array of bulk strings, with the null in place of each None."""
-        cdef object value
-        cdef Buffer *out = target(self)
-        done(write_header(out, c'*', len(values)))
-        for value in values:
-            if PyBytes_CheckExact(value):
-                done(write_bulk(out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)))
-            else:
-                put_bulk_or_null(out, self.resp, value)
+        self.array(len(values))
+        put_bulks(self.out, self.resp, values)
+
+    def bulk_set(self, list values not None):
+        """A set of bulk strings; RESP2: an array."""
+        self.set(len(values))
+        put_bulks(self.out, self.resp, values)
+
+    def more_bulks(self, list values not None):
+        """So many of the bulk strings that an aggregate opened before is to hold."""
+        put_bulks(target(self), self.resp, values)
 
     def integers(self, list values not None):
         """An array of integers."""

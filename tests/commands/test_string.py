@@ -316,9 +316,6 @@ def test_an_existing_integer_that_is_appended_to_becomes_raw(ctx: KeyspaceContex
     assert ctx.run("OBJECT", "ENCODING", "k") == b"int"
 
 
-LIST = 1  # TYPE_LIST in keyspace/entry.pxd
-
-
 @pytest.mark.parametrize(
     "request_",
     [
@@ -329,13 +326,13 @@ LIST = 1  # TYPE_LIST in keyspace/entry.pxd
     ],
 )  # fmt: skip
 def test_wrong_types(ctx: KeyspaceContext, request_: str) -> None:
-    ctx.db.put_object(b"l", ["x"], LIST)
+    ctx.run("SADD", "l", "x")
     assert ctx.error(*request_.split()) == WRONG_TYPE
-    assert ctx.run("TYPE", "l") == b"list"
+    assert (ctx.run("TYPE", "l"), ctx.run("SMEMBERS", "l")) == (b"set", [b"x"])
 
 
 def test_what_works_on_any_type(ctx: KeyspaceContext) -> None:
-    ctx.db.put_object(b"l", ["x"], LIST)
+    ctx.run("SADD", "l", "x")
     assert ctx.run("MGET", "l", "none") == [None, None]
     assert ctx.run("SETNX", "l", 1) == 0
     assert ctx.run("MSETNX", "l", 1, "m", 2) == 0

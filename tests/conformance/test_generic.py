@@ -1,6 +1,11 @@
 """The commands on keys of any type against redis-server."""
 
-from tests.support.differential import Pair, Script, parametrize_scripts
+import pytest
+
+from tests.support.dataset import FUTURE, KEYS, REQUESTS, change_of
+from tests.support.differential import PLAIN_MODES, Pair, Script, parametrize_scripts
+from tests.support.resp import Connection
+from tests.support.servers import Server
 
 NAMES = (
     "DEL UNLINK EXISTS TYPE RENAME RENAMENX COPY MOVE TOUCH KEYS RANDOMKEY DBSIZE SWAPDB FLUSHDB FLUSHALL SELECT"
@@ -201,6 +206,7 @@ SCRIPTS: dict[str, Script] = {
         KEYS *
     """,
     "keys-and-time": """
+        DEBUG SET-ACTIVE-EXPIRE 0
         MSET a 1 b 2
         SET gone 1 PXAT 1
         KEYS *
@@ -209,6 +215,106 @@ SCRIPTS: dict[str, Script] = {
         KEYS *
         DBSIZE
     """,
+    "type-of-collections": [
+        *REQUESTS,
+        ("DBSIZE",),
+        *[("TYPE", key) for key in KEYS],
+        ("EXISTS", *KEYS, "missing"),
+        ("TOUCH", *KEYS, "missing"),
+        ("KEYS", "*"),
+        ("DEL", *KEYS[::2], "missing"),
+        ("UNLINK", *KEYS, "missing"),
+        ("DBSIZE",),
+    ],
+    "copies-of-collections-are-deep": [
+        *REQUESTS,
+        *[
+            request
+            for key in KEYS
+            for request in (
+                ("PEXPIREAT", key, FUTURE),
+                ("COPY", key, "copy"),
+                ("COPY", key, "copy"),
+                ("COPY", key, "copy", "REPLACE"),
+                ("COPY", key, key, "DB", "1"),
+                ("DEBUG", "DIGEST-VALUE", key, "copy"),
+                ("OBJECT", "ENCODING", "copy"),
+                ("PEXPIRETIME", "copy"),
+                change_of(key, "copy"),
+                ("DEBUG", "DIGEST-VALUE", key, "copy"),
+                change_of(key),
+                ("DEBUG", "DIGEST-VALUE", key, "copy"),
+                ("COPY", key, "copy", "REPLACE"),
+            )
+        ],
+        ("SELECT", "1"),
+        ("DEBUG", "DIGEST-VALUE", *KEYS),
+        ("XINFO", "GROUPS", "stream"),
+        ("XPENDING", "stream", "group"),
+        ("FLUSHDB",),
+        ("SELECT", "0"),
+        ("DEBUG", "DIGEST-VALUE", *KEYS),
+    ],
+    "renames-and-moves-of-collections": [
+        *REQUESTS,
+        *[
+            request
+            for key, other in zip(KEYS, (*KEYS[1:], "none"), strict=True)
+            for request in (
+                ("RENAMENX", key, other),
+                ("RENAME", key, "new"),
+                ("OBJECT", "ENCODING", "new"),
+                ("PEXPIREAT", "new", FUTURE),
+                ("MOVE", "new", "1"),
+                ("SELECT", "1"),
+                ("DEBUG", "DIGEST-VALUE", "new", key),
+                ("RENAME", "new", key),
+                ("PEXPIRETIME", key),
+                change_of(key),
+                ("DEBUG", "DIGEST-VALUE", "new", key),
+                ("SELECT", "0"),
+                ("EXISTS", key, "new"),
+            )
+        ],
+        ("SELECT", "1"),
+        ("DBSIZE",),
+        *[("RENAME", key, "one") for key in KEYS],
+        ("TYPE", "one"),
+        ("DBSIZE",),
+    ],
+    "expiry-of-collections": [
+        *REQUESTS,
+        *[
+            request
+            for key in KEYS
+            for request in (
+                ("EXPIRE", key, "1000"),
+                ("TTL", key),
+                change_of(key),
+                ("TTL", key),
+                ("PERSIST", key),
+                ("TTL", key),
+                ("EXPIREAT", key, FUTURE // 1000),
+                ("PEXPIRETIME", key),
+                ("DEBUG", "DIGEST-VALUE", key),
+                ("PEXPIREAT", key, "1"),
+                ("EXISTS", key),
+                ("TYPE", key),
+            )
+        ],
+        ("DBSIZE",),
+    ],
+    "strings-over-collections": [
+        *REQUESTS,
+        *[
+            request
+            for key in KEYS
+            for request in (
+                ("GET", key), ("SETNX", key, "v"), ("GETSET", key, "v"), ("SET", key, "v", "GET"),
+                ("MGET", key, "none"), ("SET", key, "v", "XX"), ("GET", key),
+            )
+        ],
+    ],
     "randomkey": """
         RANDOMKEY
         SET only v
@@ -261,3 +367,52 @@ def test_randomkey_skips_keys_whose_time_is_past(pair: Pair) -> None:
             connection.command("SET", "here", "v")
             connection.command("DEBUG", "SLEEP", "0.01")
             assert {reply.data for reply in connection.pipeline([("RANDOMKEY",)] * 20)} == {b"here"}
+
+
+@pytest.mark.parametrize("mode", PLAIN_MODES)
+def test_events_of_collections(pair: Pair, mode: str) -> None:
+    script: list[str | tuple[object, ...]] = ["CONFIG SET notify-keyspace-events KEAn", "@2 PSUBSCRIBE __key*__:*"]
+    script += REQUESTS
+    for key in KEYS:
+        script += [
+            ("COPY", key, "copy"), ("RENAME", "copy", "new"), ("MOVE", "new", "1"), ("EXPIRE", key, "100"),
+            ("PERSIST", key), ("PEXPIREAT", key, "1"),
+        ]  # fmt: skip
+    pair.compare([*script, *REQUESTS, ("UNLINK", *KEYS)], mode)
+
+
+BIG = {
+    "set": ("SADD", [f"m{number}" for number in range(60_000)]),
+    "intset": ("SADD", list(range(60_000))),
+    "list": ("RPUSH", list(range(60_000))),
+    "zset": ("ZADD", [word for number in range(30_000) for word in (number, f"m{number}")]),
+    "hash": ("HSET", [word for number in range(30_000) for word in (f"f{number}", number)]),
+}
+
+
+@pytest.mark.parametrize("kind", BIG)
+def test_big_collections_go_at_once_and_their_memory_with_them(subject: Server, kind: str) -> None:
+    name, words = BIG[kind]
+
+    def fill() -> None:
+        assert not connection.command(name, "big", *words).is_error
+
+    with subject.connect() as connection:
+        connection.command("SET", "k", "v")
+        before = memory_of_data(connection)
+        for goodbye in (
+            ("DEL", "big"), ("UNLINK", "big"), ("SET", "big", "v"), ("PEXPIREAT", "big", "1"), ("RENAME", "k", "big"),
+            ("FLUSHDB",), ("FLUSHALL", "ASYNC"),
+        ):  # fmt: skip
+            fill()
+            assert memory_of_data(connection) > before + 100_000
+            assert not connection.command(*goodbye).is_error
+            connection.pipeline([("DEL", "big"), ("SET", "k", "v")])
+            assert memory_of_data(connection) <= before + 1000, goodbye
+
+
+def memory_of_data(connection: Connection) -> int:
+    """What keys and values hold, in the server's own account."""
+    stats = connection.command("MEMORY", "STATS").data
+    flat = {key.data: value.data for key, value in zip(stats[::2], stats[1::2], strict=True)}
+    return int(flat[b"dataset.bytes"])

@@ -2,6 +2,7 @@
 
 import time
 
+from tests.support.dataset import FUTURE, KEYS, REQUESTS, change_of
 from tests.support.differential import Pair, Script, parametrize_scripts
 
 SCRIPTS: dict[str, Script] = {
@@ -91,6 +92,28 @@ SCRIPTS: dict[str, Script] = {
         DEL a b c
         DEBUG DIGEST
     """,
+    "digest-of-collections": [
+        *REQUESTS,
+        ("DEBUG", "DIGEST-VALUE", *KEYS, "missing"),
+        ("DEBUG", "DIGEST"),
+        *[("PEXPIREAT", key, FUTURE) for key in KEYS],
+        ("DEBUG", "DIGEST-VALUE", *KEYS),
+        ("DEBUG", "DIGEST"),
+        *[change_of(key) for key in KEYS],
+        ("DEBUG", "DIGEST-VALUE", *KEYS),
+        *[("MOVE", key, "3") for key in KEYS[::2]],
+        ("DEBUG", "DIGEST"),
+        ("FLUSHALL",),
+        ("DEBUG", "DIGEST"),
+    ],
+    "object-of-collections": [
+        *REQUESTS,
+        *[("OBJECT", name, key) for key in KEYS for name in ("ENCODING", "REFCOUNT", "IDLETIME", "FREQ")],
+        *[("MEMORY", "USAGE", key) for key in KEYS],
+        ("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"),
+        *[change_of(key) for key in KEYS],
+        *[("OBJECT", name, key) for key in KEYS for name in ("ENCODING", "FREQ", "IDLETIME")],
+    ],
     "debug-protocol": """
         DEBUG PROTOCOL string
         DEBUG PROTOCOL integer
@@ -143,6 +166,27 @@ def test_memory_usage_follows_the_value(pair: Pair) -> None:
         large = connection.command("MEMORY", "USAGE", "large").data
         assert 16 < small < 200
         assert 100_000 <= large < 140_000
+
+
+def test_memory_usage_of_collections_is_that_of_redis_or_less_than_twice_as_much(pair: Pair) -> None:
+    with pair.subject.connect() as ours, pair.oracle.connect() as theirs:
+        for connection in (ours, theirs):
+            assert not [reply for reply in connection.pipeline(REQUESTS) if reply.is_error]
+        for key in KEYS:
+            mine, other = (each.command("MEMORY", "USAGE", key, "SAMPLES", 0).data for each in (ours, theirs))
+            assert 0.1 * other < mine < 2 * other, key
+
+
+def test_debug_object_of_a_quicklist_tells_of_its_nodes(pair: Pair) -> None:
+    replies = []
+    for server in (pair.subject, pair.oracle):
+        with server.connect() as connection:
+            connection.command("RPUSH", "k", *range(5000))
+            replies.append(connection.command("DEBUG", "OBJECT", "k").data.decode().split())
+    for ours, theirs in zip(*replies, strict=True):
+        if ours.startswith(("refcount:", "encoding:", "ql_")):
+            assert ours == theirs
+        assert ours.partition(":")[0] == theirs.partition(":")[0]
 
 
 def test_memory_stats_has_redis_fields(pair: Pair) -> None:

@@ -228,6 +228,28 @@ SCRIPTS: dict[str, Script] = {
         SORT l BY w_* ALPHA STORE d
         LRANGE d 0 -1
     """,
+    "many-ties": [
+        ("RPUSH", "l", *(f"m{number * 7919 % 500}" for number in range(500))),
+        ("MSET", *(word for number in range(450) for word in (f"w_m{number}", number * number % 13))),
+        *(
+            ("SORT", "l", "BY", "w_*", "ALPHA", "LIMIT", offset, count, order)
+            for size in (6, 7, 8, 40, 41, 300)
+            for offset, count in ((0, 1), (0, size // 2), (size // 3, size // 3), (size - 3, 2), (0, size - 1), (1, -1))
+            for order in ("ASC", "DESC")
+        ),
+        *(
+            line
+            for size in (5, 6, 7, 8, 9, 39, 40, 41, 42, 100)
+            for line in (
+                ("DEL", "k"),
+                ("RPUSH", "k", *(f"m{number * 31 % size}" for number in range(size))),
+                ("SORT", "k", "BY", "w_*", "ALPHA", "LIMIT", 1, size // 2),
+                ("SORT", "k", "BY", "none_*", "ALPHA", "LIMIT", 1, size // 2, "DESC"),
+                ("SORT", "k", "BY", "w_*", "ALPHA", "LIMIT", 1, size // 2, "STORE", "d"),
+                ("LRANGE", "d", 0, -1),
+            )
+        ),
+    ],
     "keys": """
         COMMAND GETKEYS SORT a
         COMMAND GETKEYS SORT a STORE b

@@ -4,7 +4,8 @@ Idea: a table of subcommands with the numbers of arguments that they take; any o
 Redis has and this server has no use for yet is named as such instead of being accepted without effect.
 
 Owner: the executor thread. Limits: keys whose time is over are not seen (Redis's DEBUG sees them); SLEEP stops the
-executor, not the reads that workers answer; the serialized length of OBJECT is that without compression.
+executor, not the reads that workers answer; the serialized length of OBJECT is that without compression, for
+collections what they take in memory.
 """
 
 import hashlib
@@ -20,19 +21,18 @@ from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError, NoSuchKey
 from mtredis.executor.arguments import integer
+from mtredis.keyspace.digest import data_digest, value_digest
+from mtredis.keyspace.types.list import List
 from mtredis.lib.glob import glob_match
 from mtredis.ops import log
 from mtredis.registry.command import ADMIN, LOADING, NOSCRIPT, PROTECTED, STALE, command
 
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
-    from mtredis.keyspace.database import Database
 
 type Action = Callable[["Context", list[bytes]], None]
 
 ANY = 1 << 20
-STRING_TYPE = b"\0\0\0\0"  # Redis's number of the type, as digests take it in
-DIGEST_SIZE = 20
 MATCHES_TRIED = 20_000
 NOT_SUPPORTED = """
     AOF-FLUSH-SLEEP CLIENT-EVICTION CONFIG-REWRITE-FORCE-ALL CRASH-AND-RECOVER DICT-RESIZING DROP-CLUSTER-PACKET-FILTER
@@ -115,11 +115,22 @@ def _object(ctx: "Context", arguments: list[bytes]) -> None:
     clock = (ctx.now // 1000 - idle) & 0xFFFFFF
     # Entries move; the name of one is as good an address as any.
     address = int.from_bytes(hashlib.sha1(key).digest()[:6])
-    length = saved_length(ctx.db.peek_string(key) or b"")
-    ctx.reply.simple(
-        b"Value at:0x%012x refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d"
-        % (address, encoding, length, clock, idle)
-    )
+    is_string = ctx.db.peek_type(key) == b"string"
+    length = saved_length(ctx.db.peek_string(key) or b"") if is_string else ctx.db.memory_usage(key)
+    line = b"Value at:0x%012x refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d" % (
+        address, encoding, length, clock, idle
+    )  # fmt: skip
+    ctx.reply.simple(line + (about_nodes(ctx, key) if encoding == b"quicklist" else b""))
+
+
+def about_nodes(ctx: "Context", key: bytes) -> bytes:
+    """What DEBUG OBJECT adds for a quicklist."""
+    nodes = ctx.db.peek(key, List).nodes()
+    average = sum(count for count, _, _ in nodes) / len(nodes)
+    used = sum(size for _, size, _ in nodes)
+    return b" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:0 ql_uncompressed_size:%d" % (
+        len(nodes), average, ctx.server.config.list_max_listpack_size, used
+    )  # fmt: skip
 
 
 def saved_length(value: bytes) -> int:
@@ -133,47 +144,19 @@ def saved_length(value: bytes) -> int:
     return header + len(value)
 
 
-def mix(digest: bytes, data: bytes) -> bytes:
-    """A digest that depends on what it was before and on the data, in that order."""
-    return hashlib.sha1(combine(digest, data)).digest()
-
-
-def combine(digest: bytes, data: bytes) -> bytes:
-    """The digest with the data added, in whatever order."""
-    added = int.from_bytes(digest) ^ int.from_bytes(hashlib.sha1(data).digest())
-    return added.to_bytes(DIGEST_SIZE)
-
-
-def value_digest(db: "Database", key: bytes, digest: bytes) -> bytes:
-    """The digest with a string value and whether it expires added; unchanged if there is no such key."""
-    value = db.peek_string(key)
-    if value is None:
-        return digest
-    digest = mix(mix(digest, STRING_TYPE), value)
-    return combine(digest, b"!!expire!!") if db.expire_at(key) >= 0 else digest
-
-
 @_subcommand("DIGEST")
 def _digest(ctx: "Context", arguments: list[bytes]) -> None:
     """Tells a signature of all data, the same as Redis's for the same data."""
-    nothing = bytes(DIGEST_SIZE)
-    final = nothing
-    for db in map(ctx.server.keyspace.__getitem__, range(len(ctx.server.keyspace))):
-        keys = db.keys()
-        if keys:
-            final = mix(final, db.index.to_bytes(4))
-        for key in keys:
-            final = combine(final, value_digest(db, key, mix(nothing, key)))
-    ctx.reply.simple(final.hex().encode())
+    ctx.reply.simple(data_digest(ctx.server.keyspace).hex().encode())
 
 
 @_subcommand("DIGEST-VALUE [<key> ...]", 0, ANY)
 def _digest_value(ctx: "Context", arguments: list[bytes]) -> None:
     """Tells the signature of each key's value."""
-    digests = [value_digest(ctx.db, key, bytes(DIGEST_SIZE)) for key in arguments]
+    digests = [value_digest(ctx.db, key).hex().encode() for key in arguments]
     ctx.reply.array(len(digests))
     for digest in digests:
-        ctx.reply.simple(digest.hex().encode())
+        ctx.reply.simple(digest)
 
 
 @_subcommand("HTSTATS <dbid> [full]", 1, ANY)

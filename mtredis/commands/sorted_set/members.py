@@ -9,9 +9,10 @@ Limits: where Redis promises no order (ZSCAN, ZRANDMEMBER), ours differs from it
 
 from typing import TYPE_CHECKING
 
-from mtredis.commands.sorted_set.replies import reply_with_scores
+from mtredis.commands.sorted_set.replies import more_pairs, reply_with_scores
 from mtredis.errors import CommandError, SyntaxFault
 from mtredis.executor.arguments import INT64_MAX, cursor, integer, scan_options
+from mtredis.executor.sampling import refuse_endless, slices
 from mtredis.keyspace.types.sorted_set import SortedSet
 from mtredis.lib.glob import glob_match
 from mtredis.lib.numbers import parse_float
@@ -198,13 +199,26 @@ def zrandmember(ctx: "Context", argv: list[bytes]) -> None:
     if has_scores and abs(count) > INT64_MAX // 2:
         raise CommandError("ERR value is out of range")
     zset = ctx.db.lookup_read(argv[1], SortedSet)
-    pairs = []
-    if zset is not None:
-        pairs = zset.random(-count) if count < 0 else zset.sample(count)
+    if zset is not None and count < 0:
+        reply_repeated(ctx, zset, -count, has_scores)
+        return
+    pairs = [] if zset is None else zset.sample(count)
     if has_scores:
         reply_with_scores(ctx, pairs)
     else:
         ctx.reply.bulks(pairs[::2])
+
+
+def reply_repeated(ctx: "Context", zset: SortedSet, count: int, has_scores: bool) -> None:
+    """Replies with so many draws, in slices."""
+    refuse_endless(ctx, count)
+    ctx.reply.array(count * 2 if has_scores and ctx.reply.resp == 2 else count)
+    for some in slices(ctx, count):
+        pairs = zset.random(some)
+        if has_scores:
+            more_pairs(ctx, pairs, is_nested=ctx.reply.resp > 2)
+        else:
+            ctx.reply.more_bulks(pairs[::2])
 
 
 @command("ZSCAN key cursor [MATCH pattern] [COUNT count]", flags=READONLY, since="2.8.0",

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 def reply_pairs(ctx: "Context", pairs: list[Any], *, is_nested: bool) -> None:
     """Replies with an array of members and scores in turn, or (`is_nested`) of arrays of two."""
+    ctx.reply.array(len(pairs) // 2 if is_nested else len(pairs))
+    more_pairs(ctx, pairs, is_nested=is_nested)
+
+
+def more_pairs(ctx: "Context", pairs: list[Any], *, is_nested: bool) -> None:
+    """Writes members and scores into the open array."""
     reply = ctx.reply
-    reply.array(len(pairs) // 2 if is_nested else len(pairs))
     for at in range(0, len(pairs), 2):
         if is_nested:
             reply.array(2)

@@ -3,7 +3,7 @@
 
 Idea: integers only are kept in an intset, few short members in a listpack, all else in a table of fields without values.
 A set changes its encoding when a member comes that does not fit, at Redis's thresholds (`Limits`), and never back by
-itself; `settle` makes an intset of the result of an intersection, as Redis does.
+itself; `set_settle` makes an intset of the result of an intersection, as Redis does.
 
 Owner: the executor; the functions that read may run on a worker while the key's segment is locked and the entry not BUSY.
 Costs: O(1), but O(n) in a listpack and O(log n) in an intset, whose sizes are bounded. A random member is O(1), in a

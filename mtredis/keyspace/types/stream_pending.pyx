@@ -100,7 +100,6 @@ cdef Ordered *groups_new(size_t *memory) noexcept nogil:
     return tree_new(tie_of_names, memory)
 
 
-
 cdef size_t group_free(Group *group) noexcept nogil:
     """Frees it and all that is in it; how many bytes that was."""
     cdef size_t memory = 0

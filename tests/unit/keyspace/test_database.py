@@ -1,23 +1,13 @@
 """What a single lookup or change does: encodings, limits, statistics, clocks, several databases."""
 
-import gc
-import weakref
-
 import pytest
 from mtredis.keyspace.database import Keyspace
+from mtredis.keyspace.types.list import List
+from mtredis.keyspace.types.set import Set
 
 from mtredis.errors import CommandError, NoSuchKey, NotInteger, WrongType
 
 NOW = 1_700_000_000_000
-LIST = 1
-
-
-class Value:
-    def __init__(self, items=()):
-        self.items = list(items)
-
-    def __copy__(self):
-        return Value(self.items)
 
 
 @pytest.fixture
@@ -173,47 +163,146 @@ def test_the_longest_string(keyspace, db):
     assert db.append(b"k", b"y" * 10) == 100
 
 
+def members(count, prefix=b"m"):
+    return [prefix + b"%d" % i for i in range(count)]
+
+
+def a_set(keyspace, chosen):
+    """A detached set."""
+    made = keyspace.new(Set)
+    made.add_many(chosen)
+    return made
+
+
 def test_wrong_type(db):
-    value = Value()
-    assert db.put_object(b"l", value, LIST)
-    for use in (lambda: db.string(b"l"), lambda: db.append(b"l", b"x"), lambda: db.increment(b"l", 1),
-                lambda: db.set_range(b"l", 0, b"x"), lambda: db.set_bit(b"l", 0, 1), lambda: db.string_length(b"l"),
-                lambda: db.peek_string(b"l"), lambda: db.string_view(b"l"), lambda: db.get_bit(b"l", 0)):
+    db.write(b"c", Set).add(b"member")
+    for use in (lambda: db.string(b"c"), lambda: db.append(b"c", b"x"), lambda: db.increment(b"c", 1),
+                lambda: db.set_range(b"c", 0, b"x"), lambda: db.set_bit(b"c", 0, 1), lambda: db.string_length(b"c"),
+                lambda: db.peek_string(b"c"), lambda: db.string_view(b"c"), lambda: db.get_bit(b"c", 0)):
         with pytest.raises(WrongType):
             use()
-    assert db.get_object(b"l") is value
-    assert db.peek_type(b"l") == b"list"
+    assert db.lookup_read(b"c", Set).members() == [b"member"]
     db.set_string(b"s", b"x")
-    with pytest.raises(WrongType):
-        db.get_object(b"s")
-    assert (db.peek_type(b"s"), db.peek_type(b"none"), db.get_object(b"none")) == (b"string", None, None)
+    for lookup in (db.lookup_read, db.lookup_write, db.peek, db.write):
+        for key, kind in ((b"s", Set), (b"c", List)):
+            with pytest.raises(WrongType):
+                lookup(key, kind)
+    assert [db.peek_type(key) for key in (b"c", b"s", b"none")] == [b"set", b"string", None]
+    assert [lookup(b"none", Set) for lookup in (db.lookup_read, db.lookup_write, db.peek)] == [None] * 3
+    assert (db.string(b"s"), len(db)) == (b"x", 2)
 
 
-def test_objects_are_dropped_when_their_key_goes(keyspace, db):
-    gone = []
+def test_a_collection_is_written_in_place(db):
+    first = db.write(b"k", Set)
+    assert first.add_many([b"1", b"2"]) == 2
+    assert db.write(b"k", Set).add(b"x")
+    assert (len(db.peek(b"k", Set)), db.encoding(b"k")) == (3, b"listpack")
+    assert not db.drop_if_empty(b"k", db.lookup_write(b"k", Set))
+    handle = db.lookup_write(b"k", Set)
+    handle.remove_many([b"1", b"2", b"x"])
+    assert db.drop_if_empty(b"k", handle)
+    assert not db.exists(b"k")
 
-    def put(key):
-        value = Value([1])
-        weakref.finalize(value, gone.append, key)
-        db.put_object(key, value, LIST, NOW + 50 if key == b"expired" else -1)
 
-    for key in (b"deleted", b"overwritten", b"replaced", b"expired", b"renamed", b"target", b"flushed"):
-        put(key)
-    db.delete(b"deleted")
+def test_put_takes_over_a_detached_collection_and_only_that(keyspace, db):
+    made = a_set(keyspace, [b"a"])
+    assert db.put(b"k", made, NOW + 100)
+    made.add(b"b")
+    assert (len(db.peek(b"k", Set)), db.expire_at(b"k")) == (2, NOW + 100)
+    for attached in (made, db.peek(b"k", Set)):
+        with pytest.raises(ValueError, match="detached"):
+            db.put(b"l", attached)
+    assert not db.put(b"k", a_set(keyspace, [b"c"]))
+    assert (db.peek(b"k", Set).members(), db.expire_at(b"k"), len(db)) == ([b"c"], -1, 1)
+
+
+def test_what_collections_held_is_free_when_their_key_goes(keyspace, db):
     db.set_string(b"overwritten", b"x")
-    db.put_object(b"replaced", Value(), LIST)
-    db.rename(b"renamed", b"target")
-    assert gone == [b"deleted", b"overwritten", b"replaced", b"target"]
-    assert db.get_object(b"target").items == [1]
-    keyspace.now = NOW + 51
-    assert not db.exists(b"expired")
-    assert gone[4:] == [b"expired"]
-    db.copy(b"target", keyspace[1], b"copy")
-    assert keyspace[1].get_object(b"copy").items == [1]
-    assert keyspace[1].get_object(b"copy") is not db.get_object(b"target")
+    before = keyspace.used_memory
+
+    def put(key, count, expire_at=-1):
+        db.put(key, a_set(keyspace, members(count)), expire_at)
+        held = keyspace.used_memory - before
+        assert held >= db.peek(key, Set).memory > 0
+        assert db.memory_usage(key) > db.peek(key, Set).memory
+
+    for count in (1, 100, 5000):
+        put(b"deleted", count)
+        db.delete(b"deleted")
+        assert keyspace.used_memory == before
+        put(b"overwritten", count)
+        db.set_string(b"overwritten", b"x")
+        assert keyspace.used_memory == before
+        put(b"replaced", count)
+        put(b"replaced", 1)
+        db.delete(b"replaced")
+        assert keyspace.used_memory == before
+        put(b"emptied", count)
+        handle = db.lookup_write(b"emptied", Set)
+        handle.remove_many(handle.members())
+        assert db.drop_if_empty(b"emptied", handle)
+        assert keyspace.used_memory == before
+        put(b"expired", count, NOW + 50)
+        keyspace.now = NOW + 51
+        assert not db.exists(b"expired")
+        assert keyspace.used_memory == before
+        keyspace.now = NOW
+
+
+def test_big_collections_wait_to_be_freed_elsewhere(keyspace, db):
+    keyspace.lazy_free = True
+    db.set_string(b"k", b"x")
+    before = keyspace.used_memory
+    db.put(b"big", a_set(keyspace, members(5000)))
+    db.delete(b"big")
+    assert keyspace.used_memory == before
+    assert keyspace.has_pending
+    keyspace.free_pending()
+    assert not keyspace.has_pending
+    db.put(b"small", a_set(keyspace, members(50)))
+    db.delete(b"small")
+    assert not keyspace.has_pending
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_rename_and_move_take_the_value_with_them(keyspace, db, count):
+    db.put(b"source", a_set(keyspace, members(count)), NOW + 100)
+    db.put(b"target", a_set(keyspace, members(2000)))
+    held = db.peek(b"source", Set).memory
+    db.rename(b"source", b"target")
+    assert (len(db), db.expire_at(b"target"), db.peek(b"target", Set).memory) == (1, NOW + 100, held)
+    assert db.move(b"target", keyspace[1])
+    moved = keyspace[1].lookup_write(b"target", Set)
+    assert (len(db), sorted(moved.members()), moved.memory) == (0, sorted(members(count)), held)
+    db.set_string(b"target", b"here")
+    assert not keyspace[1].move(b"target", db)
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_a_copy_is_deep(keyspace, db, count):
+    db.put(b"k", a_set(keyspace, members(count)), NOW + 100)
+    for target, key in ((db, b"c"), (keyspace[1], b"k")):
+        target.put(key, a_set(keyspace, [b"old"]))
+        assert db.copy(b"k", target, key)
+        copied = target.lookup_write(key, Set)
+        assert (copied.encoding, target.expire_at(key)) == (db.encoding(b"k"), NOW + 100)
+        copied.add(b"new")
+        copied.remove(b"m0")
+        assert sorted(db.peek(b"k", Set).members()) == sorted(members(count))
+        assert sorted(copied.members()) == sorted([*members(count)[1:], b"new"])
+
+
+def test_flush_frees_collections(keyspace, db):
+    db.set_string(b"k", b"x")
     keyspace.flush([0]).free()
+    before = keyspace.used_memory
+    for count in (1, 100, 5000):
+        db.put(b"%d" % count, a_set(keyspace, members(count)))
+    dead = keyspace.flush([0])
+    assert (len(db), keyspace.used_memory, db.peek(b"5000", Set)) == (0, before, None)
+    dead.free()
     keyspace.reclaim()
-    assert sorted(gone[5:]) == [b"flushed", b"renamed"]
+    assert keyspace.statistics()["retired"] == 0
 
 
 def test_hits_misses_and_quiet_lookups(keyspace, db):
@@ -296,17 +385,6 @@ def test_flush(keyspace, db):
     with pytest.raises(IndexError):
         keyspace.flush([0, 9])
     assert len(db) == 1
-
-
-def test_nothing_remains_of_a_dropped_keyspace():
-    keyspace = Keyspace(2)
-    keyspace[0].set_string(b"k", b"v")
-    value = Value()
-    gone = weakref.ref(value)
-    keyspace[1].put_object(b"o", value, LIST)
-    del value, keyspace
-    gc.collect()
-    assert gone() is None
 
 
 def test_databases_that_were_never_used_cost_nothing():

@@ -6,6 +6,7 @@ import time
 import pytest
 from mtredis.keyspace.database import Keyspace
 from mtredis.keyspace.reader import RETRY, Reader
+from mtredis.keyspace.types.set import Set
 
 NOW = 1_700_000_000_000
 
@@ -63,8 +64,8 @@ def test_what_a_reader_says(keyspace):
     assert reader.get(0, b"k") == b"v"
     keyspace.now = NOW + 11
     assert reader.get(0, b"k") is RETRY
-    keyspace[0].put_object(b"list", [], 1)
-    assert reader.get(0, b"list") is RETRY
+    keyspace[0].write(b"set", Set).add(b"member")
+    assert reader.get(0, b"set") is RETRY
     with pytest.raises(IndexError):
         reader.get(2, b"k")
     with pytest.raises(ValueError, match="128"):

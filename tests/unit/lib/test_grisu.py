@@ -6,7 +6,7 @@ import struct
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mtredis.lib.numbers import format_double
+from mtredis.lib.numbers import format_double, format_shortest
 
 # As redis-server 8.0 prints them; each has one digit more than it needs.
 NOT_SHORTEST = {
@@ -59,3 +59,12 @@ def digits_of(text: bytes) -> int:
 def test_powers_of_two(exponent: int) -> None:
     number = math.ldexp(1.0, exponent)
     assert float(format_double(number)) == number
+
+
+@pytest.mark.parametrize(("number", "text"), [
+    (1e17, b"1e+17"), (100_000_000.0, b"1e+8"), (10_000_000.0, b"10000000"), (2.0**60, b"1152921504606847000"),
+    (123456789.0, b"123456789"), (0.0, b"0"), (-0.0, b"-0"), (-1e22, b"-1e+22"), (2.5, b"2.5"),
+    (float("-inf"), b"-inf"),
+])  # fmt: skip
+def test_the_shortest_digits_of_whole_numbers_have_an_exponent(number: float, text: bytes) -> None:
+    assert format_shortest(number) == text

@@ -302,5 +302,5 @@ def test_memory_of_a_table_is_counted(keyspace: Keyspace) -> None:
     assert plain + 3000 * 16 < hash_.memory < plain + 3000 * 60
     for i in range(3000):
         hash_.set_time(b"f%d" % i, -1)
-    assert hash_.memory <= plain + 3000 * 16
+    assert hash_.memory <= plain + 3000 * 32    # an entry that had a time keeps the room for it
     assert hash_.encoding == b"hashtable" and hash_.due == -1
