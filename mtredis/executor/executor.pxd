@@ -1,6 +1,6 @@
 # cython: freethreading_compatible=True
 """The executor's data: see `executor.pyx`."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from mtredis.client cimport EVENTS_MAX, Client, Connection, Letter, Loop
 from mtredis.executor.dispatch cimport Dispatcher
 from mtredis.keyspace.core cimport Core

@@ -18,14 +18,14 @@ from collections import deque
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport errno
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from mtredis.client cimport (
     CLASS_PUBSUB, DRIVEN_BY_WORKER, EVENTS_MAX, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER,
     LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter,
     Loop, SharedSettings, client_of, is_driven_by_executor,
 )
-from mtredis.executor.dispatch cimport RAN, STOPPED, Dispatcher
+from mtredis.executor.dispatch cimport STOPPED, Dispatcher
 from mtredis.keyspace.core cimport core_set_now
 from mtredis.lib.atomics cimport store_i32
 from mtredis.lib.clock cimport unix_ms

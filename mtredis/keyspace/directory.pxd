@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 from mtredis.keyspace.core cimport Core, Directory, Table
 from mtredis.keyspace.entry cimport Entry
-from mtredis.keyspace.segment cimport Segment, prefetch, prefix_of
+from mtredis.keyspace.segment cimport Segment, prefix_of
 
 cdef enum:
     MAX_DEPTH = 40         # SCAN's cursor is the top 48 bits of a hash: 40, 6 for the bucket, 2 to spare

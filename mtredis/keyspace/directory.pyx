@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 from mtredis.keyspace.core cimport core_release, core_retire
 from mtredis.keyspace.encoding.ordered cimport ordered_free
 from mtredis.keyspace.segment cimport (
-    SEGMENT_BUCKETS, SEGMENT_CAPACITY, Bucket, Retired, entry_hash, segment_entries, segment_place,
+    SEGMENT_BUCKETS, SEGMENT_CAPACITY, Bucket, entry_hash, segment_entries, segment_place,
 )
 from mtredis.lib.atomics cimport lock_byte, store_pointer, unlock_byte
 

@@ -15,7 +15,7 @@ So a key of 16 bytes and a value of 32 need 56 bytes, all that malloc gives in a
 Owner: the executor. A reader on another thread looks at an entry only while it holds the lock of its segment, and
 then may change nothing but the access clock. It may follow the Word of a collection only if the entry is not BUSY.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 from mtredis.keyspace.value cimport Word
 

@@ -15,14 +15,13 @@ needs memory gets it before anything is changed. Limits: keys and values below 4
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove, memset
-from mtredis.keyspace.core cimport ReaderSlot, core_new_clock
+from mtredis.keyspace.core cimport core_new_clock
 from mtredis.keyspace.due cimport due_move, entry_due
 from mtredis.keyspace.directory cimport memory_of, table_merge, table_open, table_split
 from mtredis.keyspace.entry cimport (
-    EXTENDED, HAS_EXPIRE, INTEGER, RAW, TYPE_STRING, entry_clock, entry_expire, entry_flags, entry_has_expire,
-    entry_int, entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory,
-    entry_new, entry_set_int, entry_set_value_length, entry_size, entry_string, entry_type, entry_value, entry_value_length,
-    entry_write_header,
+    HAS_EXPIRE, INTEGER, RAW, TYPE_STRING, entry_clock, entry_expire, entry_has_expire, entry_int, entry_is_expired,
+    entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory, entry_new,
+    entry_set_int, entry_set_value_length, entry_size, entry_string, entry_value, entry_write_header,
 )
 from mtredis.keyspace.segment cimport (
     ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit, prefetch,

@@ -7,7 +7,7 @@ where a thread publishes and then looks at what the other side published (the wa
 Owner: none. The byte lock spins a little and then yields its time slice, because on few cores the holder may
 have been preempted; hold it for a copy of some bytes, never around a system call or Python code.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """

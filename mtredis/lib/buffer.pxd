@@ -4,7 +4,7 @@
 Idea: `data[:length]` is in use, `capacity` is allocated; growing at least doubles, so appending is amortised O(1).
 Owner: whoever owns the struct that holds it. Failure to allocate returns NULL or -1 and leaves the buffer as it was.
 """
-from libc.stdint cimport int64_t
+
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 

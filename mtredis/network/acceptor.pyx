@@ -10,12 +10,12 @@ file descriptors it waits a moment instead of spinning on a listener that stays 
 """
 import threading
 
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.errno cimport ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memset, strlen
 from mtredis.client cimport (
-    GATE_UNAUTHENTICATED, LETTER_ARRIVAL, LETTER_REGISTER, Address, Connection, Loop, Settings, SharedSettings,
+    GATE_UNAUTHENTICATED, LETTER_ARRIVAL, LETTER_REGISTER, Connection, Loop, Settings, SharedSettings,
 )
 from mtredis.lib.atomics cimport add_i32, add_u64, load_i32
 from mtredis.lib.epoll cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, epoll_create1, epoll_ctl, epoll_event, epoll_wait
