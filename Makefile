@@ -14,7 +14,7 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 environment:
-	@.ci/environment .venv build test lint
+	@.ci/environment .venv build test programs lint
 
 build: environment ## .venv and the compiled modules, in place (only what changed); PYTHON= names the interpreter
 	@flock build/compile.lock $(PY) .ci/compile

@@ -1,0 +1,1 @@
+"""What the programs of tests/integration/test_programs_*.py run, and how their processes are started."""
