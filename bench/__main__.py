@@ -15,16 +15,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import contenders, footprint, machine, picture, profiler, report, targets, workloads
+from bench import contenders, curves, footprint, machine, packed, picture, profiler, report, targets, workloads
 from bench.contenders import Contender, Server
 from bench.drivers import RedisBenchmark
 from bench.faults import BenchFault
 from bench.footprint import FootprintResult
+from bench.packed import PackedResult
 from bench.rounds import Result, Rounds
 from bench.targets import Verdict
 from bench.workloads import PROFILES, Profile
@@ -97,10 +98,10 @@ def _run(arguments: argparse.Namespace) -> int:
     benchmark = RedisBenchmark(redis_folder, client_threads)
     if arguments.perf:
         return _profile_row(arguments, benchmark)
-    lineup, curves = _lineup(profile, redis_folder, arguments.io_threads or max(2, cores), cores)
+    lineup, lines = _lineup(profile, redis_folder, arguments.io_threads or max(2, cores), cores)
     facts = machine.facts(redis_folder)
     began = time.monotonic()
-    results, memory, threads = _measure(profile, lineup, benchmark)
+    found = _measure(profile, lineup, benchmark)
     parameters = {
         "profile": arguments.profile,
         "only": arguments.only,
@@ -109,12 +110,14 @@ def _run(arguments: argparse.Namespace) -> int:
         "seed": seed,
         "client_threads": client_threads,
         "contenders": {each.name: each.command_line(0) for each in lineup},
-        "server_threads": threads,
+        "server_threads": found.threads,
         "took_seconds": round(time.monotonic() - began, 1),
     }
-    verdicts = targets.check(results, memory)
-    _print(facts, results, memory)
-    _write(arguments, report.document(facts, parameters, results, memory, verdicts), results, curves)
+    grown = curves.of(found.results)
+    verdicts = targets.check(found.results, found.memory, found.collections, grown)
+    _print(facts, found)
+    contents = report.document(facts, parameters, found.results, found.memory, verdicts, found.collections, grown)
+    _write(arguments, contents, found.results, lines, grown)
     return _judge(verdicts) if arguments.check else 0
 
 
@@ -126,7 +129,7 @@ def _chosen(arguments: argparse.Namespace) -> Profile:
         if not rows:
             known = ", ".join(row.name for row in profile.rows)
             raise BenchFault(f"no row of the profile is called {arguments.only}: {known}")
-        profile = replace(profile, rows=rows, has_footprint=False)
+        profile = replace(profile, rows=rows, has_footprint=False, has_packed=False)
     rounds, seconds = arguments.rounds or profile.rounds, arguments.seconds or profile.seconds
     return replace(profile, rounds=rounds, seconds=seconds)
 
@@ -155,7 +158,8 @@ def _lineup(
     """The contenders, and for the scaling profile the curves that they form."""
     baseline = contenders.redis(redis_folder)
     if not profile.is_scaling:
-        return [contenders.mtredis(), baseline, contenders.redis(redis_folder, io_threads)], {}
+        both = [contenders.mtredis(), baseline]
+        return [*both, contenders.redis(redis_folder, io_threads)] if profile.has_io_threads else both, {}
     if cores < SCALING_CORES:
         raise BenchFault(f"the scaling profile needs {SCALING_CORES} cores or more; this machine has {cores}")
     counts = [count for count in SCALING_THREADS if count <= cores]
@@ -168,22 +172,31 @@ def _lineup(
     return [baseline, *ours.values(), *theirs.values()], curves
 
 
-def _measure(
-    profile: Profile, lineup: list[Contender], benchmark: RedisBenchmark
-) -> tuple[list[Result], FootprintResult | None, dict[str, int]]:
-    """The results of the rows, the footprint, and how many threads each server had."""
-    results: list[Result] = []
-    threads: dict[str, int] = {}
-    memory = None
+@dataclass
+class Findings:
+    """What was measured."""
+
+    results: list[Result] = field(default_factory=list)
+    memory: FootprintResult | None = None
+    collections: PackedResult | None = None
+    threads: dict[str, int] = field(default_factory=dict)
+    """How many each server had."""
+
+
+def _measure(profile: Profile, lineup: list[Contender], benchmark: RedisBenchmark) -> Findings:
+    """The results of the rows, the footprint, the bytes of collections."""
+    found = Findings()
     with tempfile.TemporaryDirectory(prefix="mtredis-bench-") as folder:
         if profile.rows:
             with ExitStack() as stack:
                 servers = [stack.enter_context(Server(each, Path(folder))) for each in lineup]
-                results = Rounds(servers, benchmark, say).measure(profile.rows, profile.rounds, profile.seconds)
-                threads = {each.name: each.threads() for each in servers}
+                found.results = Rounds(servers, benchmark, say).measure(profile.rows, profile.rounds, profile.seconds)
+                found.threads = {each.name: each.threads() for each in servers}
         if profile.has_footprint:
-            memory = footprint.measure(lineup, min(profile.rounds, 3), Path(folder), say)
-    return results, memory, threads
+            found.memory = footprint.measure(lineup, min(profile.rounds, 3), Path(folder), say)
+        if profile.has_packed:
+            found.collections = packed.measure(lineup, profile.rounds, Path(folder), say)
+    return found
 
 
 def _profile_row(arguments: argparse.Namespace, benchmark: RedisBenchmark) -> int:
@@ -199,23 +212,32 @@ def _profile_row(arguments: argparse.Namespace, benchmark: RedisBenchmark) -> in
     return 0
 
 
-def _print(facts: dict[str, Any], results: list[Result], memory: FootprintResult | None) -> None:
+def _print(facts: dict[str, Any], found: Findings) -> None:
     print(machine.summary(facts))
     print(f"{facts['mtredis']}; {facts['redis']}\n")
-    if results:
-        print(report.table(results))
+    if found.results:
+        print(report.table(found.results))
         print(f"\n{report.EXPLANATION}")
-    if memory is not None:
-        print(f"\n{report.footprint_table(memory)}")
-    faults = [(result.row.name, result.faults) for result in results]
-    faults += [("memory and connections", memory.faults)] if memory is not None else []
+    if grown := curves.of(found.results):
+        print(f"\n{report.curves_table(grown)}")
+    faults = [(result.row.name, result.faults) for result in found.results]
+    if found.memory is not None:
+        print(f"\n{report.footprint_table(found.memory)}")
+        faults.append(("memory and connections", found.memory.faults))
+    if found.collections is not None:
+        print(f"\n{report.packed_table(found.collections)}")
+        faults.append(("bytes per collection", found.collections.faults))
     for row, failed in faults:
         for name, fault in failed.items():
             print(f"\n{row}: {name} failed: {fault}")
 
 
 def _write(
-    arguments: argparse.Namespace, contents: dict[str, Any], results: list[Result], curves: dict[str, dict[int, str]]
+    arguments: argparse.Namespace,
+    contents: dict[str, Any],
+    results: list[Result],
+    lines: dict[str, dict[int, str]],
+    grown: list[curves.Curve],
 ) -> None:
     """JSON and PNG lie in the output folder, named for the profile (part of one: "-part")."""
     name = f"{arguments.profile}{'-part' if arguments.only else ''}"
@@ -223,7 +245,8 @@ def _write(
     report.write_json(path, contents)
     say(f"wrote {path}")
     drawing = path.with_suffix(".png")
-    if picture.draw(drawing, results, f"{name}: {machine.summary(contents['facts'])}", curves):
+    title = f"{name}: {machine.summary(contents['facts'])}"
+    if picture.draw_growth(drawing, grown, title) if grown else picture.draw(drawing, results, title, lines):
         say(f"wrote {drawing}")
     elif results:
         say("no picture: there is no matplotlib (`make bench` installs it) or no result")

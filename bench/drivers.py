@@ -13,11 +13,12 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched, cycle
 from pathlib import Path
 
+from bench.cases import Exchange, encode
 from bench.contenders import HOST, Server
 from bench.faults import BenchFault
 from bench.workloads import Row
@@ -64,10 +65,13 @@ class Connection:
         if not reply.startswith(start):
             raise BenchFault(f"expected a reply that starts with {start[:200]!r}, got {reply[:200]!r}")
 
-
-def encode(*argv: bytes) -> bytes:
-    """The request in RESP."""
-    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in argv)
+    def info(self, section: bytes, name: bytes) -> int:
+        """A number that the server tells of itself."""
+        self._socket.sendall(encode(b"INFO", section))
+        with self._socket.makefile("rb") as reply:
+            length = int(reply.readline()[1:])
+            facts = dict(line.partition(b":")[::2] for line in reply.read(length + 2).splitlines())
+        return int(facts[name])
 
 
 def key_name(index: int) -> bytes:
@@ -84,6 +88,35 @@ def fill(server: Server, keys: int, size: int) -> None:
         for batch in batched(range(keys), per_batch, strict=False):
             request = b"".join(encode(b"SET", key_name(index), value) for index in batch)
             connection.exchange(request, b"+OK\r\n" * len(batch))
+
+
+def lay(server: Server, exchanges: Iterable[Exchange]) -> None:
+    """The server then holds what these exchanges make, and nothing else."""
+    with Connection(server) as connection:
+        connection.exchange(encode(b"FLUSHALL"), b"+OK\r\n")
+        add(connection, exchanges)
+
+
+def add(connection: Connection, exchanges: Iterable[Exchange]) -> None:
+    """Every request was sent and got its reply; BATCH_BYTES of them at a time."""
+    requests: list[bytes] = []
+    replies: list[bytes] = []
+    size = 0
+    for request, reply in exchanges:
+        requests.append(request)
+        replies.append(reply)
+        size += len(request)
+        if size >= BATCH_BYTES:
+            connection.exchange(b"".join(requests), b"".join(replies))
+            requests, replies, size = [], [], 0
+    if requests:
+        connection.exchange(b"".join(requests), b"".join(replies))
+
+
+def error_replies(server: Server) -> int:
+    """How many requests it has answered with an error so far: redis-benchmark says nothing of them."""
+    with Connection(server) as connection:
+        return connection.info(b"stats", b"total_error_replies")
 
 
 # -- redis-benchmark
@@ -113,11 +146,12 @@ class RedisBenchmark:
         return self._finished(started)
 
     def _start(self, server: Server, row: Row, command: str, clients: int, requests: int) -> subprocess.Popen[str]:
-        words: list[str] = [str(self._binary), "-h", HOST, "-p", str(server.port), "-t", command.lower(), "--csv"]
+        words: list[str] = [str(self._binary), "-h", HOST, "-p", str(server.port), "--csv"]
         numbers = {"-c": clients, "-n": requests, "-P": row.pipeline, "-d": row.size, "-r": row.keys}
         if self._threads > 1 and clients >= self._threads:
             numbers["--threads"] = self._threads
         words += [word for flag, number in numbers.items() for word in (flag, str(number))]
+        words += row.case.words(row.size, row.members) if row.case is not None else ["-t", command.lower()]
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, fields
 from itertools import batched
 from pathlib import Path
 
+from bench.cases import encode
 from bench.contenders import HOST, Contender, Server
-from bench.drivers import Connection, encode, key_name
+from bench.drivers import Connection, key_name
 from bench.faults import BenchFault
 
 KEYS = 1_000_000

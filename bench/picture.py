@@ -1,4 +1,4 @@
-"""The picture of a run: bars for each row, or for the scaling profile curves over the number of threads.
+"""The picture of a run: bars for each row, or curves over the number of threads or the size of the collection.
 
 Limits: needs matplotlib (the extra `bench`, which `make bench` installs); without it there is no picture.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import BASELINE
+from bench.curves import Curve
 from bench.rounds import Medians, Result
 from bench.workloads import Row
 
@@ -36,11 +37,42 @@ def draw(path: Path, results: Sequence[Result], title: str, curves: dict[str, di
                 _curves(axes[line][column], name, f"{row.name}: {label}", each, curves)
         else:
             _bars(axes[0][column], name, label, medians)
+    _save(figure, path, title)
+    pyplot.close(figure)
+    return True
+
+
+def draw_growth(path: Path, curves: Sequence[Curve], title: str) -> bool:
+    """Writes the PNG of costs over sizes, one panel for each command, and says whether it could."""
+    try:
+        import matplotlib  # noqa: ICN001, RUF100 - the bench runs without it, too
+    except ImportError:
+        return False
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    commands = list(dict.fromkeys(curve.command for curve in curves))
+    rows = -(-len(commands) // 3)
+    figure, axes = pyplot.subplots(rows, 3, figsize=(13, 3 * rows), squeeze=False, layout="constrained")
+    for place, panel in enumerate(axes.flat):
+        panel.set_visible(place < len(commands))
+    for panel, command in zip(axes.flat, commands, strict=False):
+        for order, curve in enumerate(each for each in curves if each.command == command):
+            points = sorted(curve.cpu.items())
+            panel.plot(*zip(*points, strict=True), marker="o", color=_COLOURS[order % 4], label=curve.contender)
+        panel.set_xscale("log")
+        panel.set_ylim(bottom=0)
+        panel.set_title(f"{command}: CPU µs per request over members", fontsize=9)
+        panel.legend(fontsize=8)
+    _save(figure, path, title)
+    pyplot.close(figure)
+    return True
+
+
+def _save(figure: Any, path: Path, title: str) -> None:
     figure.suptitle(title, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return True
 
 
 def _bars(axes: Any, name: str, label: str, medians: Sequence[tuple[Row, dict[str, Medians]]]) -> None:

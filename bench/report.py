@@ -10,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.curves import COMPLEXITY, Curve
 from bench.footprint import FootprintResult
+from bench.packed import PackedResult
 from bench.rounds import Medians, Result
 from bench.targets import Verdict
 
@@ -18,6 +20,7 @@ _HEADINGS = ("row", "server", "req/s", "p50 µs", "p99 µs", "CPU µs/req", "cpu
 _FOOTPRINT_HEADINGS = (
     *("server", "B/key", "B/integer", "B/connection", "idle CPU %", "accepted/s", "CPU µs/connection", "MiB at start"),
 )
+_PACKED_HEADINGS = ("collection", "server", "B resident", "B used_memory", "resident ratio", "used_memory ratio")
 EXPLANATION = (
     "Medians over the rounds; ratios refer to redis (no io-threads), each the median of the rounds' own:\n"
     "cpu ratio = its CPU per request ÷ this one's, speed ratio = this one's req/s ÷ its (above 1: better than Redis),\n"
@@ -58,6 +61,30 @@ def footprint_table(footprint: FootprintResult) -> str:
     return _aligned(_FOOTPRINT_HEADINGS, sorted(lines), texts=1)
 
 
+def packed_table(collections: PackedResult) -> str:
+    """The table of bytes per collection; a ratio is this server's ÷ the baseline's."""
+    lines = []
+    for row, contenders in collections.medians().items():
+        for name, figures in sorted(contenders.items()):
+            ratios = (figures.get("rss_ratio"), figures.get("used_memory_ratio"))
+            sizes = (f"{figures['rss']:,.0f}", f"{figures['used_memory']:,.0f}")
+            lines.append((row, name, *sizes, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)))
+            row = ""
+    return _aligned(_PACKED_HEADINGS, lines, texts=2)
+
+
+def curves_table(curves: Sequence[Curve]) -> str:
+    """CPU in µs per request at every size, and the growth from the smallest to the largest."""
+    sizes = sorted({members for curve in curves for members in curve.cpu})
+    headings = ("command", "documented", "server", *(f"µs at {members:,}" for members in sizes), "growth")
+    lines = []
+    for curve in curves:
+        costs = (f"{curve.cpu[members]:.2f}" if members in curve.cpu else "" for members in sizes)
+        known = COMPLEXITY.get(curve.command, "")
+        lines.append((curve.command, known, curve.contender, *costs, f"{curve.growth:.2f}"))
+    return _aligned(headings, lines, texts=3)
+
+
 def _aligned(headings: tuple[str, ...], lines: Sequence[tuple[str, ...]], texts: int) -> str:
     """Columns of equal width; the first `texts` to the left, numbers to the right."""
     cells = [headings, *lines]
@@ -78,6 +105,8 @@ def document(
     results: Sequence[Result],
     footprint: FootprintResult | None,
     verdicts: Sequence[Verdict],
+    collections: PackedResult | None = None,
+    curves: Sequence[Curve] = (),
 ) -> dict[str, Any]:
     """What the JSON file holds."""
     rows = [
@@ -95,6 +124,8 @@ def document(
         "parameters": parameters,
         "rows": rows,
         "footprint": None if footprint is None else {"medians": footprint.medians(), **asdict(footprint)},
+        "collections": None if collections is None else {"medians": collections.medians(), **asdict(collections)},
+        "curves": [{**asdict(curve), "growth": curve.growth} for curve in curves],
         "targets": [{**asdict(each.target), "value": each.value, "is_met": each.is_met} for each in verdicts],
     }
 

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench import drivers
+from bench import cases, drivers
 from bench.contenders import BASELINE, Server
 from bench.drivers import Load, RedisBenchmark
 from bench.faults import BenchFault
@@ -93,7 +93,7 @@ class Rounds:
         self._servers = servers
         self._benchmark = benchmark
         self._say = say
-        self._filled: tuple[int, int] | None = None
+        self._filled: tuple[object, ...] | None = None
 
     def measure(self, rows: Sequence[Row], rounds: int, seconds: float) -> list[Result]:
         """The results of all rows, in their order."""
@@ -117,12 +117,28 @@ class Rounds:
         return result
 
     def fill(self, row: Row) -> None:
-        """All servers hold the row's keys (whatever ran before only overwrote them, or added counters)."""
-        wanted = (row.keys, row.size)
+        """All servers hold the row's data (whatever ran before only overwrote them, or added counters)."""
+        if row.is_laid_each_time:
+            self._filled = None
+            return
+        wanted: tuple[object, ...] = (row.keys, row.size)
+        if row.case is not None:
+            wanted = ("members", row.members) if row.members else (row.case.dataset, row.case.amount)
         if self._filled != wanted:
             for server in self._servers:
-                drivers.fill(server, *wanted)
+                self._lay(server, row)
             self._filled = wanted
+
+    @staticmethod
+    def _lay(server: Server, row: Row, requests: int = 0) -> None:
+        """The server holds the row's data, enough for so many requests where they use them up."""
+        if row.case is None:
+            drivers.fill(server, row.keys, row.size)
+        elif row.members:
+            drivers.lay(server, cases.curve_exchanges(row.members))
+        else:
+            amount = row.case.amount or requests + row.clients * row.pipeline  # redis-benchmark may send a few more
+            drivers.lay(server, cases.exchanges(row.case.dataset, amount))
 
     def _warm_up(self, row: Row, result: Result, seconds: float) -> int:
         """Loads every server shortly; how many requests the baseline serves in so many seconds."""
@@ -146,9 +162,15 @@ class Rounds:
 
     def load(self, server: Server, row: Row, requests: int, seconds: float) -> tuple[Load, float]:
         """Loads one server once; what the clients saw, and the server's CPU per request in microseconds."""
+        if row.is_laid_each_time:
+            self._lay(server, row, requests)
+        errors = drivers.error_replies(server)
         before = server.settled_cpu_seconds()
         if row.is_latency:
             load = drivers.probe_latency(server, row, seconds)
         else:
             load = self._benchmark.run(server, row, requests)
-        return load, (server.settled_cpu_seconds() - before) / load.requests * 1e6
+        used = server.settled_cpu_seconds() - before
+        if drivers.error_replies(server) != errors:
+            raise BenchFault(f"{server.name} answered with errors")
+        return load, used / load.requests * 1e6

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.drivers import Load, combined, encode, key_name, parse_csv
+from bench.cases import encode
+from bench.drivers import Load, combined, key_name, parse_csv
 from bench.faults import BenchFault
 
 HEADER = (
