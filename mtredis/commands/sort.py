@@ -6,10 +6,9 @@ key with a `*` in the element's place, and behind `->` a field of the hash under
 
 Owner: the executor thread.
 Invariants: all is read before STORE replaces its destination. Equal numbers are ordered by the elements' bytes, equal
-texts stay in the order of the collection. Without STORE texts are compared as the process's locale (LC_COLLATE) says,
-up to a NUL byte, with STORE by their bytes.
-Limits: with BY, ALPHA and LIMIT together Redis leaves the order of elements with equal weights to its partial sort.
-A packed sorted set stays packed (Redis unpacks it for good).
+texts stay in the order of the collection (with BY and LIMIT: in that of Redis's partial sort). Without STORE texts are
+compared as the process's locale (LC_COLLATE) says, up to a NUL byte, with STORE by their bytes.
+Limit: a packed sorted set stays packed (Redis unpacks it for good).
 """
 
 import locale
@@ -26,6 +25,7 @@ from mtredis.keyspace.types.hash import Hash
 from mtredis.keyspace.types.list import List
 from mtredis.keyspace.types.set import Set
 from mtredis.keyspace.types.sorted_set import SortedSet
+from mtredis.lib.partial_sort import partial_sort
 from mtredis.registry import keyspec
 from mtredis.registry.command import DENYOOM, READONLY, WRITE, command
 from mtredis.registry.keyspec import KeyFlag, KeyReference
@@ -163,8 +163,11 @@ def ordered(ctx: "Context", key: bytes, options: Options) -> list[bytes]:
         keys: list[Any] = list(map(collation(is_exact=options.store is not None), weights))
     else:
         keys = list(zip(numbers(weights), elements, strict=True))
-    order = sorted(range(len(elements)), key=keys.__getitem__, reverse=options.is_descending)
-    return [elements[index] for index in order[start:end]]
+    if by is None:
+        order = sorted(range(len(elements)), key=keys.__getitem__, reverse=options.is_descending)[start:end]
+    else:
+        order = partial_sort(keys, start, end, reverse=options.is_descending)
+    return [elements[index] for index in order]
 
 
 def lookup(ctx: "Context", key: bytes) -> Any:

@@ -4,6 +4,7 @@ Idea: each has its own little language in redis.conf; everything about one of th
 Owner: none; immutable after import. The texts of refusals are those of redis-server 8.0.
 """
 
+import locale
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -224,3 +225,14 @@ def refuse_path(parameter: str) -> Callable[[str], None]:
             raise ConfigError(f"{parameter} can't be a path, just a filename")
 
     return check
+
+
+def refuse_locale(value: str) -> None:
+    """A check for Text: the locale must exist on this machine; it is not set by that."""
+    current = locale.setlocale(locale.LC_COLLATE)
+    try:
+        locale.setlocale(locale.LC_COLLATE, value)
+    except (locale.Error, ValueError) as error:
+        raise ConfigError("Invalid locale name") from error
+    finally:
+        locale.setlocale(locale.LC_COLLATE, current)
