@@ -21,7 +21,7 @@ from mtredis.client cimport (
     connection_kill, connection_push, is_over_output_limit,
 )
 from mtredis.executor.context cimport Context
-from mtredis.executor.native cimport run_read, run_write
+from mtredis.executor.native cimport Counts, run_read, run_write
 from mtredis.keyspace.core cimport core_set_now, version_begin, version_end
 from mtredis.lib.atomics cimport add_u64
 from mtredis.lib.buffer cimport Buffer, buffer_free
@@ -73,6 +73,7 @@ cdef class Dispatcher:
             entry = <CommandEntry *> request.command
             if entry == NULL or entry.native == NATIVE_NONE or not self.run_native(connection, query, request, entry):
                 outcome = self.call(connection, query, request)
+                core_set_now(self.core, unix_ms())   # natives do not look at the clock, and a handler may take its time
                 if outcome != RAN:
                     query.requests_next += outcome == BLOCKED
                     return STOPPED
@@ -88,15 +89,18 @@ cdef class Dispatcher:
         cdef int64_t start = 0
         cdef int64_t elapsed
         cdef bint timed, ran
+        cdef Counts counts
+        counts.dirty = &self.context.dirty
+        counts.hits = &self.keyspace.hits
+        counts.misses = &self.keyspace.misses
         self.natives += 1
         timed = self.natives % NATIVE_SAMPLE == 0
         if timed:
             start = monotonic_us()
         if entry.native < NATIVE_READS_END:
-            ran = run_read(self.core, gates, connection, query, request, entry.native,
-                           &self.keyspace.hits, &self.keyspace.misses)
+            ran = run_read(self.core, gates, connection, query, request, entry.native, &counts)
         else:
-            ran = run_write(self.core, self.settings, connection, query, request, entry.native, &self.context.dirty)
+            ran = run_write(self.core, self.settings, connection, query, request, entry.native, &counts)
         if not ran:
             return False
         if timed:

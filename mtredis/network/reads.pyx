@@ -11,37 +11,48 @@ Owner: the worker. Invariant: a connection is served here only while it is not i
 from libc.stdint cimport uint64_t
 from mtredis.client cimport GATES_OF_READS, Connection, Loop
 from mtredis.keyspace.core cimport entry_touch, key_hash
-from mtredis.keyspace.entry cimport Entry
+from mtredis.keyspace.entry cimport Entry, entry_is_busy, entry_is_string
 from mtredis.keyspace.table cimport READ_FOUND, READ_RETRY, Read, reader_done, reader_find
-from mtredis.lib.buffer cimport buffer_append
 from mtredis.protocol.parser cimport Argument, Query, Request
+from mtredis.reading cimport COPY_MAX, Reading
 from mtredis.reads cimport read_fits, read_touches, write_read
-from mtredis.registry.table cimport NATIVE_NONE, NATIVE_PING, NATIVE_READS_END, CommandEntry
+from mtredis.registry.table cimport NATIVE_NONE, NATIVE_PING, NATIVE_SERVED_END, CommandEntry
 
 
 cdef bint serve_read(Reader *reader, Loop *loop, Connection *connection, Request *request, int native) noexcept nogil:
     """Answers one read; False, with nothing written, when the executor must."""
     cdef Query *query = connection.query
-    cdef Argument *key = &query.arguments[request.first + 1]
-    cdef const char *data = query.data + key.offset
+    cdef Argument *key
+    cdef const char *data
     cdef size_t mark = connection.out.length
-    cdef Entry *entry
+    cdef Reading reading
+    cdef Entry *entry = NULL
     cdef Read read
     cdef bint served
     cdef int code
     cdef uint64_t hash
+    reading.core = reader.core
+    reading.connection = connection
+    reading.query = query
+    reading.request = request
+    reading.now = loop.now
+    reading.limit = COPY_MAX
     if native == NATIVE_PING:
-        return buffer_append(&connection.out, b"+PONG\r\n", 7) == 0
+        return write_read(native, &reading, NULL)
+    key = &query.arguments[request.first + 1]
+    data = query.data + key.offset
     hash = key_hash(reader.core, data, key.length)
     code = reader_find(reader.core, reader.slot, connection.db, hash, data, key.length, loop.now, &entry, &read)
     if code == READ_RETRY:
         return False
     if code != READ_FOUND:
+        if not write_read(native, &reading, NULL):
+            return False
         loop.misses += 1
-        return write_read(native, NULL, connection, query, request, loop.now)
-    if read_touches(native):
+        return True
+    served = (entry_is_string(entry) or not entry_is_busy(entry)) and write_read(native, &reading, entry)
+    if served and read_touches(native):
         entry_touch(reader.core, entry, &reader.random)
-    served = write_read(native, entry, connection, query, request, loop.now)
     if not reader_done(reader.core, &read) or not served:
         connection.out.length = mark
         return False
@@ -59,7 +70,7 @@ cdef void serve_reads(Reader *reader, Loop *loop, Connection *connection) noexce
     while query.requests_next < query.requests_length:
         request = &query.requests[query.requests_next]
         command = <CommandEntry *> request.command
-        if (command == NULL or command.native == NATIVE_NONE or command.native >= NATIVE_READS_END
+        if (command == NULL or command.native == NATIVE_NONE or command.native >= NATIVE_SERVED_END
                 or not read_fits(command.native, request)
                 or not serve_read(reader, loop, connection, request, command.native)):
             return

@@ -21,9 +21,35 @@ cdef uint64_t discarded[HISTOGRAM_BUCKETS]                   # where all of them
 cdef bint is_tracking = True
 
 NATIVES = {
-    b"get": NATIVE_GET, b"strlen": NATIVE_STRLEN, b"exists": NATIVE_EXISTS, b"ttl": NATIVE_TTL, b"pttl": NATIVE_PTTL,
-    b"ping": NATIVE_PING, b"set": NATIVE_SET, b"incr": NATIVE_INCR, b"decr": NATIVE_DECR, b"incrby": NATIVE_INCRBY,
-    b"decrby": NATIVE_DECRBY,
+    # Reads that workers serve.
+    b"ping": NATIVE_PING, b"exists": NATIVE_EXISTS, b"type": NATIVE_TYPE, b"ttl": NATIVE_TTL, b"pttl": NATIVE_PTTL,
+    b"get": NATIVE_GET, b"strlen": NATIVE_STRLEN, b"getrange": NATIVE_GETRANGE, b"getbit": NATIVE_GETBIT,
+    b"llen": NATIVE_LLEN, b"lindex": NATIVE_LINDEX, b"lrange": NATIVE_LRANGE,
+    b"hget": NATIVE_HGET, b"hmget": NATIVE_HMGET, b"hgetall": NATIVE_HGETALL, b"hkeys": NATIVE_HKEYS,
+    b"hvals": NATIVE_HVALS, b"hlen": NATIVE_HLEN, b"hexists": NATIVE_HEXISTS, b"hstrlen": NATIVE_HSTRLEN,
+    b"scard": NATIVE_SCARD, b"sismember": NATIVE_SISMEMBER, b"smismember": NATIVE_SMISMEMBER,
+    b"smembers": NATIVE_SMEMBERS,
+    b"zcard": NATIVE_ZCARD, b"zscore": NATIVE_ZSCORE, b"zmscore": NATIVE_ZMSCORE, b"zrank": NATIVE_ZRANK,
+    b"zrevrank": NATIVE_ZREVRANK, b"zrange": NATIVE_ZRANGE, b"zrevrange": NATIVE_ZREVRANGE,
+    b"zrangebyscore": NATIVE_ZRANGEBYSCORE, b"zrevrangebyscore": NATIVE_ZREVRANGEBYSCORE, b"zcount": NATIVE_ZCOUNT,
+    b"xlen": NATIVE_XLEN,
+    # The executor's reads.
+    b"mget": NATIVE_MGET, b"srandmember": NATIVE_SRANDMEMBER,
+    # Writes.
+    b"set": NATIVE_SET, b"setnx": NATIVE_SETNX, b"setex": NATIVE_SETEX, b"psetex": NATIVE_PSETEX, b"mset": NATIVE_MSET,
+    b"getset": NATIVE_GETSET, b"getdel": NATIVE_GETDEL, b"getex": NATIVE_GETEX, b"append": NATIVE_APPEND,
+    b"setbit": NATIVE_SETBIT,
+    b"incr": NATIVE_INCR, b"decr": NATIVE_DECR, b"incrby": NATIVE_INCRBY, b"decrby": NATIVE_DECRBY,
+    b"del": NATIVE_DEL, b"unlink": NATIVE_DEL, b"expire": NATIVE_EXPIRE, b"pexpire": NATIVE_PEXPIRE,
+    b"expireat": NATIVE_EXPIREAT, b"pexpireat": NATIVE_PEXPIREAT, b"persist": NATIVE_PERSIST,
+    b"lpush": NATIVE_LPUSH, b"rpush": NATIVE_RPUSH, b"lpushx": NATIVE_LPUSHX, b"rpushx": NATIVE_RPUSHX,
+    b"lpop": NATIVE_LPOP, b"rpop": NATIVE_RPOP, b"lmove": NATIVE_LMOVE, b"rpoplpush": NATIVE_RPOPLPUSH,
+    b"ltrim": NATIVE_LTRIM,
+    b"sadd": NATIVE_SADD, b"srem": NATIVE_SREM, b"spop": NATIVE_SPOP,
+    b"hset": NATIVE_HSET, b"hmset": NATIVE_HMSET, b"hsetnx": NATIVE_HSETNX, b"hincrby": NATIVE_HINCRBY,
+    b"hdel": NATIVE_HDEL,
+    b"zadd": NATIVE_ZADD, b"zincrby": NATIVE_ZINCRBY, b"zrem": NATIVE_ZREM, b"zpopmin": NATIVE_ZPOPMIN,
+    b"zpopmax": NATIVE_ZPOPMAX, b"zremrangebyscore": NATIVE_ZREMRANGEBYSCORE, b"xadd": NATIVE_XADD,
 }
 
 

@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("executor", "network"),
     ("durability",),
     ("reads",),
+    ("collection_reads",),
+    ("reading",),
     ("keyspace",),
     ("client",),
     ("ops",),
