@@ -8,6 +8,7 @@ Owner: the main thread builds it and is the executor thread from `run` on; other
 """
 
 import gc
+import locale
 import os
 import secrets
 import signal
@@ -23,6 +24,8 @@ from mtredis.executor import admission
 from mtredis.executor.background import Background
 from mtredis.executor.balance import Balance, LoadMeter
 from mtredis.executor.blocking import Blocking
+from mtredis.executor.client_line import client_line
+from mtredis.executor.eviction import Eviction, client_limit
 from mtredis.executor.executor import Executor
 from mtredis.executor.monitors import Monitors
 from mtredis.executor.pause import Pause
@@ -53,6 +56,10 @@ WASTE_ALLOWED = 64 << 20    # bytes
 HTTP_WORDS = {b"post", b"host:"}
 NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
+MEMORY_PARAMETERS = (
+    "maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity", "lfu-log-factor",
+    "lfu-decay-time",
+)  # fmt: skip
 LIMIT_PARAMETERS = (
     "proto-max-bulk-len", "client-query-buffer-limit", "timeout", "maxclients", "tcp-keepalive", "requirepass",
     "protected-mode", "client-output-buffer-limit",
@@ -119,6 +126,7 @@ class Server:
         self.keyspace.lazy_free = True   # cron has the background thread free what is big
         self.monitors = Monitors(self.shared)
         self.memory = MemoryAccount(self.keyspace)
+        self.eviction = Eviction(self.keyspace, self.memory)
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.statistics = Statistics(self)
@@ -166,6 +174,12 @@ class Server:
         executor.on_alarm = self.blocking.expire
         context.notifier = self.publish_event
         self.keyspace.on_expired = self.key_expired
+        self.eviction.evictor.on_evicted = self.key_evicted
+        self.eviction.is_safe = lambda: not self.pause.is_active(self.keyspace.now)
+        self.eviction.call_soon = lambda function: executor.call_at(self.keyspace.now + 1, function)
+        self.eviction.measure_clients = self._measure_clients
+        self.eviction.free_pending = self._free_pending
+        self.eviction.on_cycle = lambda microseconds: self.sample_latency("eviction-cycle", microseconds)
         self.field_expiry = FieldExpiry(self.keyspace, context.announce)
         self.watches.on_change = self._gate_watched
         self.pause.on_start = self._gate_paused
@@ -178,11 +192,12 @@ class Server:
         follow = (
             (LIMIT_PARAMETERS, self._apply_limits),
             (("notify-keyspace-events",), self._apply_events),
-            (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), self._apply_memory),
+            (MEMORY_PARAMETERS, self._apply_memory),
             (PACKING_PARAMETERS, self._apply_packing),
             (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self._apply_observation),
             (("latency-tracking",), self._apply_latency_tracking),
             (("hz",), self._apply_hz),
+            (("locale-collate",), self._apply_locale),
             (("io-threads-mode",), self._apply_io_threads_mode),
             (("port", "bind"), self._listen_again),
         )
@@ -223,6 +238,14 @@ class Server:
         self.keyspace.lfu = config.maxmemory_policy.endswith("lfu")
         self.keyspace.lfu_log_factor = config.lfu_log_factor
         self.keyspace.lfu_decay_time = config.lfu_decay_time
+        self.eviction.follow(config.maxmemory_policy, config.maxmemory_samples, config.maxmemory_eviction_tenacity)
+        if self.memory.is_over_limit():
+            log.warning(
+                f"WARNING: the new maxmemory value set via CONFIG SET ({config.maxmemory}) is smaller than the current "
+                f"memory usage ({self.memory.other() + self.memory.data()}). This will result in key eviction and/or "
+                "the inability to accept new write commands depending on the maxmemory-policy."
+            )
+            self.eviction.start()
 
     def _apply_packing(self) -> None:
         names = [name.replace("-", "_") for name in PACKING_PARAMETERS]
@@ -243,6 +266,13 @@ class Server:
         latency = self.config.latency_monitor_threshold * 1000
         wanted = [threshold for threshold in (slow if slow >= 0 else None, latency or None) if threshold is not None]
         return min(wanted, default=-1)
+
+    def _apply_locale(self) -> None:
+        try:
+            locale.setlocale(locale.LC_COLLATE, self.config.locale_collate)
+        except locale.Error:   # the environment names a locale that is not installed
+            log.warning("LC_COLLATE of the environment is unknown here: SORT ALPHA compares bytes")
+            locale.setlocale(locale.LC_COLLATE, "C")
 
     def _apply_hz(self) -> None:
         self.executor.cron_interval = 1000 // self.config.hz
@@ -271,6 +301,10 @@ class Server:
     def key_expired(self, db_index: int, key: bytes) -> None:
         """A key's time was over and it is gone: the same funnel as for any change, in its own database."""
         self.context.announce(db_index, key, b"expired")
+
+    def key_evicted(self, db_index: int, key: bytes) -> None:
+        """A key had to go because memory is short: the same funnel again."""
+        self.context.announce(db_index, key, b"evicted")
 
     def _gate_watched(self, is_any: bool) -> None:
         self.shared.set_gate(admission.WATCHED, is_any)
@@ -356,9 +390,10 @@ class Server:
             )
             spent = self.keyspace.expiry.microseconds + self.field_expiry.microseconds - spent
             self.sample_latency("expire-cycle", spent)
+        self._evict()
         self.keyspace.reclaim()
         if self.keyspace.has_pending:
-            self.background.submit(self.keyspace.free_pending)
+            self._free_pending()
         if self.pause.mode:
             self.pause.is_active(now)
         self._trim(now)
@@ -378,10 +413,35 @@ class Server:
         """RSS each time; what the clients hold once a second, for that visits every connection."""
         if now >= self._next_survey or self._next_survey > now + 1000:
             self._next_survey = now + 1000
-            self.memory.sample(self.executor.survey())
-            self.shared.set_memory(self.memory.maxmemory, self.memory.other())
+            self._measure_clients()
         else:
             self.memory.sample()
+            self.shared.set_memory(self.memory.maxmemory, self.memory.other())
+
+    def _measure_clients(self) -> dict[str, int]:
+        """What the clients hold counts as it is now."""
+        held = self.executor.survey()
+        self.memory.sample(held)
+        self.shared.set_memory(self.memory.maxmemory, self.memory.other())
+        return held
+
+    def _free_pending(self) -> None:
+        """Has big dead values freed; one piece of work at most waits behind the one that may be under way."""
+        if self.background.pending < 2:
+            self.background.submit(self.keyspace.free_pending)
+
+    def _evict(self) -> None:
+        """What writes have left to do of the eviction of keys, and the eviction of clients."""
+        if self.memory.maxmemory:
+            self.eviction.perform()
+        limit = client_limit(self.config.maxmemory_clients, self.config.maxmemory)
+        if limit:
+            held = self._measure_clients()
+            now = self.keyspace.now
+            self.eviction.evict_clients(
+                held["normal"] + held["pubsub"], limit, self.clients.values,
+                lambda client: client_line(self, client, now),
+            )  # fmt: skip
 
     def _feed_watchdog(self) -> None:
         if self._watchdog is None or time.monotonic() < self._next_watchdog:
@@ -481,6 +541,7 @@ class Server:
         for worker in self.workers:
             worker.reset_statistics()
         executor, keyspace = self.executor, self.keyspace
+        self.eviction.reset_statistics()
         self.dispatcher.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = keyspace.expired_fields = 0
         expiry = keyspace.expiry

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError
+from mtredis.executor.eviction import STUCK
 from mtredis.ops.config import is_action_allowed
 from mtredis.registry.command import (
     DENYOOM,
@@ -79,11 +80,13 @@ def refuse_stranger(ctx: "Context", command: Command, argv: list[bytes]) -> bool
 
 
 def refuse_above_maxmemory(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
-    """Writes that may need memory are refused while the server holds more than `maxmemory`."""
+    """Writes that may need memory are refused while the server holds more than `maxmemory` and no key may go."""
     transaction = ctx.client.transaction
     if command.name == b"exec" and not (transaction and transaction.flags & DENYOOM):
         return True
-    if ctx.server.memory.is_over_limit():
+    eviction = ctx.server.eviction
+    # While clients that were blocked are served, marks of keys that go would be lost.
+    if (eviction.postpone() if ctx.retrying else eviction.perform()) == STUCK:
         raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
     return True
 

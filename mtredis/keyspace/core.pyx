@@ -31,7 +31,8 @@ cdef extern from "sched.h" nogil:
     int sched_yield() noexcept
 
 cdef enum:
-    LAZY_FREE_SIZE = 65536     # a dead entry larger than this is worth another thread's time
+    LAZY_FREE_SIZE = 65536     # a dead collection larger than this is worth another thread's time
+    LAZY_FREE_STRING = 1 << 20 # a string is one piece of memory; freeing it takes long where the kernel gets pages back
     LFU_START = 5              # a new key's counter, so that it is not evicted before it could be used
 
 
@@ -229,7 +230,7 @@ cdef void core_wait_readers(Core *core, uint64_t epoch) noexcept nogil:
 cdef void core_release(Core *core, Entry *entry) noexcept nogil:
     """Disposes of an entry that is in no table any more, and of its value: at once, or later (big ones)."""
     cdef Word word = 0 if entry_is_string(entry) else entry_word(entry)
-    if core.lazy_free and entry_memory(entry) > LAZY_FREE_SIZE:
+    if core.lazy_free and entry_memory(entry) > <size_t> (LAZY_FREE_SIZE if word else LAZY_FREE_STRING):
         (<Dead *> entry).word = word
         push(<void **> &core.pending, <void *> entry)
         return

@@ -5,6 +5,15 @@ everything but is read some times a second, and keeps pages that an allocator ha
 estimate plus what the process held before it had any data; `rss` is psutil's last reading. Limits are checked against
 the estimate, so that deleting helps at once.
 
+What RSS holds above the limit and the estimate does not explain (fragmentation, above all) is added to the estimate
+when it is compared with the limit: `correction`. What the estimate was at its highest since RSS was last lower explains
+that much of RSS: it is memory that was freed and that the allocator keeps for what comes. So the correction grows with
+RSS alone, never by deleting, and at most to a quarter of the limit; it goes back slowly, so nothing swings.
+
+Limit: values many times larger than those they replace find no room in the holes that these leave; then RSS passes the
+limit, by half of it where keys go at random places and sizes come in phases (redis-server under the same load: by 1.2
+times the limit), until calm lets the allocator give pages back.
+
 Owner: the executor thread. Figures in bytes.
 """
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 SEGMENT_SIZE = 4544 + 24  # struct Segment, its place in the directory and the vector
 EMPTY_KEYSPACE = 128 * 64  # the slots in which readers announce themselves
+RSS_NOISE = 24 << 20  # bytes by which RSS may grow without any data
 _UNITS = "KMGTP"
 
 
@@ -105,6 +115,8 @@ class MemoryAccount:
         self._process = process or psutil.Process()
         self.maxmemory = 0
         self.clients = 0
+        self.correction = 0
+        self._explained = 0
         self.rss = 0
         self.peak = 0
         self.peak_time = 0.0
@@ -130,9 +142,21 @@ class MemoryAccount:
         used = self.used()
         if used > self.peak:
             self.peak, self.peak_time = used, time.time()
+        self._correct()
+
+    def _correct(self) -> None:
+        """Lets the correction follow RSS: upwards at once, downwards by a 16th of the way."""
+        held = max(0, self.rss - self.startup)
+        self._explained = max(self.clients + self.data(), min(self._explained, held))
+        excess = held - max(self._explained, self.maxmemory) - self.maxmemory // 20 - RSS_NOISE
+        wanted = max(0, min(excess, self.maxmemory // 4))
+        if wanted > self.correction:
+            self.correction = wanted
+        else:
+            self.correction += (wanted - self.correction) // 16
 
     def is_over_limit(self) -> bool:
-        """Whether a command that needs memory must be refused: `maxmemory` bounds data and clients.
+        """Whether keys must go or writes be refused: `maxmemory` bounds data and clients.
 
         What the interpreter took before there was any data is not counted, as a user's limit is meant for the data.
         """
@@ -140,7 +164,11 @@ class MemoryAccount:
 
     def other(self) -> int:
         """What counts towards `maxmemory` beside keys and values."""
-        return EMPTY_KEYSPACE + self.clients
+        return EMPTY_KEYSPACE + self.clients + self.correction
+
+    def room_for_data(self) -> int:
+        """Bytes that keys and values may take; below 0 if all else takes more than `maxmemory`."""
+        return self.maxmemory - self.other()
 
     def overview(self, connections: dict[str, int]) -> MemoryOverview:
         """Everything that INFO and MEMORY STATS say, sampled now."""

@@ -21,6 +21,7 @@ from mtredis.ops.kinds import (
     OutputLimits,
     Percentiles,
     SavePoints,
+    refuse_locale,
     refuse_path,
 )
 from mtredis.registry.parameter import (
@@ -127,9 +128,10 @@ clients(
 )
 clients(
     "maxmemory-clients",
-    Memory(-100, LONG_MAX, percent=True, only=0),
+    Memory(-100, LONG_MAX, percent=True),
     0,
-    "Most memory for the buffers of all clients together, in bytes or as a share of maxmemory; 0 sets no bound.",
+    "Most memory for the buffers of all clients together, in bytes or as a share of maxmemory; above it the largest "
+    "clients are closed. 0 sets no bound.",
 )
 clients(
     "client-query-buffer-limit",
@@ -184,7 +186,8 @@ memory(
     "maxmemory",
     Memory(0, ULONG_MAX, unsigned=True),
     0,
-    "Most memory for the dataset; writes above it are refused. 0 sets no bound.",
+    "Most memory for the dataset and the clients' buffers; above it keys go as maxmemory-policy says, or writes are "
+    "refused. 0 sets no bound.",
 )
 memory(
     "maxmemory-policy",
@@ -199,7 +202,8 @@ memory(
         "noeviction",
     ),
     "noeviction",
-    "Which keys would go at maxmemory, so whether hits or idle time count. None goes yet: writes get an error.",
+    "Which keys go at maxmemory: of all keys or of those with a time to live, the least recently or least frequently "
+    "used, some at random, or those that expire first; with noeviction writes get an error.",
 )
 memory("maxmemory-samples", Integer(1, 64), 5, "Keys that are looked at to find one worth evicting.")
 memory("maxmemory-eviction-tenacity", Integer(0, 100), 10, "How long one command may evict: 0 hardly, 100 until done.")
@@ -265,7 +269,7 @@ data_types(
     0,
     "Kept for Redis's sake: nodes of a list are never compressed in memory.",
 )
-data_types("set-max-intset-entries", Integer(0, LONG_MAX), 512, "Most members of a set of integers that is kept packed.")
+data_types("set-max-intset-entries", Integer(0, LONG_MAX), 512, "Most members of a packed set of integers.")
 data_types("set-max-listpack-entries", Integer(0, LONG_MAX), 128, "Most members of any other set that is kept packed.")
 data_types("set-max-listpack-value", Integer(0, LONG_MAX), 64, "Longest member of a packed set.")
 data_types(
@@ -300,10 +304,16 @@ data_types(
     3000,
     "Longest HyperLogLog in the sparse form; a longer one becomes dense.",
 )
+data_types(
+    "locale-collate",
+    Text(check=refuse_locale),
+    "",
+    "Locale by which SORT ALPHA compares, as in LC_COLLATE; empty takes it from the environment.",
+)
 # Parameters that the keyspace itself follows (keyspace/value.pxd: Limits).
 PACKING_PARAMETERS = tuple(
     parameter.name for parameter in CATALOGUE.parameters
-    if parameter.theme == "Data types" and parameter.name != "hll-sparse-max-bytes"
+    if parameter.theme == "Data types" and parameter.name not in ("hll-sparse-max-bytes", "locale-collate")
 )
 
 observation = _theme("Slow log, latency")

@@ -7,6 +7,7 @@ import pytest
 
 from mtredis.commands.server import info
 from mtredis.executor.blocking import Blocking
+from mtredis.executor.eviction import Eviction
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace.memory import MemoryAccount
 from mtredis.ops.config import Config
@@ -47,6 +48,8 @@ def ctx() -> Any:
     server.watches = Watches(server.keyspace)
     server.blocking = Blocking(server.keyspace, [{}], {}, lambda gate, in_force: None)
     server.memory = MemoryAccount(server.keyspace)
+    server.eviction = Eviction(server.keyspace, server.memory)
+    server.eviction.evicted_clients = 3
     server.shared = SimpleNamespace(
         statistics=lambda: {
             "accepted": 4, "rejected": 1, "connected": 3, "output_limit_closed": 0, "query_limit_closed": 0,
@@ -128,6 +131,7 @@ def test_values(ctx: KeyspaceContext) -> None:
     assert found["Threads"]["io_thread_1"] == "clients=2,reads=5,writes=4,served=9"
     assert (found["Stats"]["total_commands_processed"], found["Stats"]["total_error_replies"]) == ("52", "9")
     assert (found["Stats"]["io_threaded_reads_processed"], found["Stats"]["acl_access_denied_auth"]) == ("4", "5")
+    assert (found["Stats"]["evicted_keys"], found["Stats"]["evicted_clients"]) == ("0", "3")
     assert found["Replication"]["master_replid"] == "i" * 40
     assert found["Commandstats"] == {
         "cmdstat_config|get": "calls=4,usec=10,usec_per_call=2.50,rejected_calls=1,failed_calls=2"

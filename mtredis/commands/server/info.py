@@ -355,10 +355,12 @@ def _keyspace_counts(snapshot: Snapshot) -> Iterator[Line]:
     yield "expired_stale_perc", f"{keyspace['expired_stale_percent']:.2f}"
     yield "expired_time_cap_reached_count", keyspace["expired_time_cap_reached"]
     yield "expire_cycle_cpu_milliseconds", keyspace["expire_cycle_microseconds"] // 1000
-    for name in "evicted_keys evicted_clients evicted_scripts".split():
-        yield name, 0
-    yield "total_eviction_exceeded_time", 0
-    yield "current_eviction_exceeded_time", 0
+    eviction = snapshot.server.eviction.statistics()
+    for name in ("evicted_keys", "evicted_clients"):
+        yield name, eviction[name]
+    yield "evicted_scripts", 0
+    for name in ("total_eviction_exceeded_time", "current_eviction_exceeded_time"):
+        yield name, eviction[name]
     yield "keyspace_hits", keyspace["hits"] + snapshot.workers["hits"]
     yield "keyspace_misses", keyspace["misses"] + snapshot.workers["misses"]
     for name in "pubsub_channels pubsub_patterns pubsubshard_channels".split():
@@ -473,6 +475,7 @@ def debug_lines(snapshot: Snapshot) -> Iterator[Line]:
     keyspace = snapshot.server.keyspace.statistics()
     yield "eventloop_duration_cron_sum", keyspace["expire_cycle_microseconds"]
     yield "mtredis_bugs", snapshot.server.statistics.bugs
+    yield "mtredis_memory_correction", snapshot.server.memory.correction
     yield "mtredis_driven_reads", snapshot.server.executor.driven_reads
 
 

@@ -11,6 +11,7 @@ import mtredis
 from mtredis.errors import CommandError
 from mtredis.executor import admission
 from mtredis.executor.admission import GATES, admit, describe_all, gates_of
+from mtredis.executor.eviction import BELOW, RUNNING, STUCK
 from mtredis.registry.command import DENYOOM, LOADING, NO_AUTH, PROTECTED, READONLY, REGISTRY, WRITE, load_families
 
 PXD_NAMES = {
@@ -33,11 +34,13 @@ def command(name: bytes = b"get", flags: int = 0) -> Any:
 def context(**parts: Any) -> Any:
     server = SimpleNamespace(
         config=SimpleNamespace(enable_debug_command="no"),
-        memory=SimpleNamespace(is_over_limit=lambda: parts.get("is_over", True)),
+        eviction=SimpleNamespace(
+            perform=lambda: parts.get("outcome", STUCK), postpone=lambda: parts.get("postponed", STUCK)
+        ),
         pause=SimpleNamespace(is_active=lambda now: parts.get("paused", True), blocks=parts.get("blocks", bool)),
     )
     client = SimpleNamespace(transaction=parts.get("transaction"), address="127.0.0.1:5")
-    return SimpleNamespace(server=server, client=client, now=1)
+    return SimpleNamespace(server=server, client=client, now=1, retrying=parts.get("retrying", False))
 
 
 def test_each_bit_is_that_of_the_compiled_core() -> None:
@@ -118,7 +121,17 @@ def test_each_refusal_is_a_fresh_exception() -> None:
 
 def test_gates_that_do_not_concern_the_command_are_not_asked() -> None:
     assert admit(context(), command(), [], 0)
-    assert admit(context(is_over=False), command(), [], admission.MEMORY)
+
+
+@pytest.mark.parametrize("outcome", [BELOW, RUNNING])
+def test_writes_go_on_while_keys_are_evicted(outcome: int) -> None:
+    assert admit(context(outcome=outcome), command(), [], admission.MEMORY)
+
+
+def test_no_key_goes_while_blocked_clients_are_served() -> None:
+    assert admit(context(retrying=True, postponed=RUNNING), command(), [], admission.MEMORY)
+    with pytest.raises(CommandError, match="^OOM"):
+        admit(context(retrying=True, outcome=BELOW), command(), [], admission.MEMORY)
 
 
 def test_exec_needs_memory_only_for_what_it_has_queued() -> None:

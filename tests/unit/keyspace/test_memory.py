@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from mtredis.keyspace.database import Keyspace
 
-from mtredis.keyspace.memory import MemoryAccount, human_size
+from mtredis.keyspace.memory import RSS_NOISE, MemoryAccount, human_size
+
+MEGABYTE = 1 << 20
 
 
 class FakeProcess:
@@ -65,3 +67,65 @@ def test_overview_adds_up() -> None:
     assert memory.fragmentation == memory.rss / memory.used
     if not os.environ.get("MTREDIS_ASAN"):   # the sanitizer's allocator tells no figures
         assert memory.heap.active >= memory.heap.allocated > 0
+
+
+class Swelling:
+    """An account whose RSS a test sets; `held` is what it has grown by since the start."""
+
+    def __init__(self, maxmemory: int) -> None:
+        self.process = FakeProcess()
+        self.keyspace = Keyspace(1)
+        self.account = MemoryAccount(self.keyspace, self.process)  # type: ignore[arg-type]
+        self.account.maxmemory = maxmemory
+
+    def sample(self, held: int) -> int:
+        self.process.rss = FakeProcess.rss + held
+        self.account.sample()
+        return self.account.correction
+
+    def hold(self, size: int) -> None:
+        self.keyspace.flush([0]).free()
+        self.keyspace[0].set_string(b"key", b"x" * size)
+
+
+def test_rss_near_the_limit_needs_no_correction() -> None:
+    swelling = Swelling(1000 * MEGABYTE)
+    assert swelling.sample(1000 * MEGABYTE + RSS_NOISE) == 0
+    assert swelling.sample(1050 * MEGABYTE + RSS_NOISE) == 0
+    assert swelling.sample(1060 * MEGABYTE + RSS_NOISE) == 10 * MEGABYTE
+
+
+def test_what_rss_holds_beyond_the_limit_counts_up_to_a_quarter() -> None:
+    swelling = Swelling(100 * MEGABYTE)
+    swelling.hold(90 * MEGABYTE)
+    room = swelling.account.room_for_data()
+    assert swelling.sample(105 * MEGABYTE + RSS_NOISE + 7) == 7
+    assert swelling.account.room_for_data() == room - 7
+    assert swelling.sample(500 * MEGABYTE) == 25 * MEGABYTE
+    assert swelling.account.is_over_limit()
+
+
+def test_deleting_does_not_make_the_correction_grow() -> None:
+    """What the allocator keeps of memory that was used is no reason to delete more."""
+    swelling = Swelling(100 * MEGABYTE)
+    swelling.hold(150 * MEGABYTE)
+    swelling.sample(170 * MEGABYTE)
+    assert swelling.account.correction == 0
+    swelling.hold(95 * MEGABYTE)
+    assert swelling.sample(170 * MEGABYTE) == 0
+    assert swelling.sample(120 * MEGABYTE) == 0   # given back: what was used explains no more than that
+    assert swelling.sample(150 * MEGABYTE) == 150 * MEGABYTE - 120 * MEGABYTE - 5 * MEGABYTE - RSS_NOISE
+
+
+def test_the_correction_goes_back_slowly_and_whole() -> None:
+    swelling = Swelling(100 * MEGABYTE)
+    top = swelling.sample(120 * MEGABYTE + RSS_NOISE)
+    assert top == 15 * MEGABYTE
+    assert top * 0.9 < swelling.sample(100 * MEGABYTE) < top
+    for _ in range(400):
+        swelling.sample(100 * MEGABYTE)
+    assert swelling.account.correction == 0
+
+
+def test_without_a_limit_nothing_is_corrected() -> None:
+    assert Swelling(0).sample(1 << 40) == 0

@@ -179,7 +179,7 @@ def test_big_values_wait_for_another_thread():
     db = keyspace[0]
     keyspace.lazy_free = True
     for i in range(10):
-        db.set_string(b"%d" % i, b"v" * 1_000_000)
+        db.set_string(b"%d" % i, b"v" * 2_000_000)
     for i in range(10):
         db.delete(b"%d" % i)
     assert keyspace.used_memory < 10_000
