@@ -8,6 +8,7 @@
     footprint    memory per key and per connection
     packed       memory per collection, of every type and many sizes
     curves       cost per operation over the size of the collection
+    eviction     hit ratios under maxmemory, by itself: python -m bench.eviction
     targets      what must be reached
     report, picture, machine    the table, the PNG, and the facts without which numbers mean nothing
     profiler     `--perf`: where the server's time goes during one row
