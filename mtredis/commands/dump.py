@@ -40,8 +40,7 @@ class RestoreOptions(NamedTuple):
          tips=("nondeterministic_output",), group="generic")
 def dump(ctx: "Context", argv: list[bytes]) -> None:
     """Replies with the value of a key in a form that RESTORE takes."""
-    # Until there is a parameter of that name, strings are compressed, as by default in Redis.
-    ctx.reply.bulk_or_null(payload_of(ctx.db, argv[1], getattr(ctx.server.config, "rdbcompression", True)))
+    ctx.reply.bulk_or_null(payload_of(ctx.db, argv[1], ctx.server.config.rdbcompression))
 
 
 @command(f"RESTORE {RESTORE}", flags=WRITE | DENYOOM, since="2.6.0", complexity="O(N*log(N)) for N elements",

@@ -431,6 +431,7 @@ persistence(
     "Name of the snapshot file in dir. No snapshot is written yet.",
     protected=True,
 )
+persistence("rdbcompression", Boolean(), True, "Compress long strings in what DUMP replies with.")
 persistence("save", SavePoints(), (), "When to write a snapshot by itself. Only never is supported yet.")
 persistence("appendonly", Boolean(only=False), False, "Whether every write goes to a log on disk. Not supported yet.")
 persistence(

@@ -22,6 +22,7 @@ def ctx() -> KeyspaceContext:
 
 
 def test_dump(ctx: KeyspaceContext) -> None:
+    ctx.server.config.rdbcompression = True
     ctx.run("SET", "k", "value")
     assert ctx.effects("DUMP", "k") == (0, [])
     assert ctx.run("DUMP", "k") == STRING
