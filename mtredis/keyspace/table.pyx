@@ -19,9 +19,9 @@ from mtredis.keyspace.core cimport core_new_clock
 from mtredis.keyspace.due cimport due_move, entry_due
 from mtredis.keyspace.directory cimport memory_of, table_merge, table_open, table_split
 from mtredis.keyspace.entry cimport (
-    HAS_EXPIRE, INTEGER, RAW, TYPE_STRING, entry_clock, entry_expire, entry_has_expire, entry_int, entry_is_expired,
-    entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory, entry_new,
-    entry_set_int, entry_set_value_length, entry_size, entry_string, entry_value, entry_write_header,
+    HAS_EXPIRE, INTEGER, RAW, TYPE_MASK, TYPE_STRING, entry_clock, entry_expire, entry_has_expire, entry_int,
+    entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory,
+    entry_new, entry_set_int, entry_set_value_length, entry_size, entry_string, entry_value, entry_write_header,
 )
 from mtredis.keyspace.segment cimport (
     ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit, prefetch,
@@ -186,7 +186,7 @@ cdef int store(Table *table, uint64_t hash, const char *key, size_t key_length, 
     if mode & SET_KEEP_TTL:
         expire_at = entry_expire(entry)
     offset = key_offset(key_length, value_length, expire_at)
-    if fits_in_place(entry, offset + key_length + value_length):
+    if (flags & TYPE_MASK) == TYPE_STRING and fits_in_place(entry, offset + key_length + value_length):
         count_volatile(table, hash, <int> (expire_at != -1) - <int> entry_has_expire(entry))
         locked = table_write_lock(table, hash)
         if offset != entry_key_offset(entry):

@@ -399,3 +399,15 @@ def test_bad_arguments(db):
     with pytest.raises(TypeError):
         db.set_string("k", b"v")
     assert len(db) == 0
+
+
+def test_a_collection_over_a_string_is_accounted_for(keyspace, db):
+    """Its entry fits where the string's was; its value lies elsewhere and counts, too."""
+    db.set_string(b"k", b"v")
+    before = keyspace.used_memory
+    members = keyspace.new(Set)
+    members.add_many([b"%d" % number for number in range(500)])
+    db.put(b"k", members)
+    assert keyspace.used_memory >= before + members.memory
+    db.set_string(b"k", b"v")
+    assert keyspace.used_memory == before
