@@ -21,7 +21,7 @@ from tests.support.servers import Server
 
 pytestmark = [pytest.mark.stress, pytest.mark.mtredis_only]
 MEGABYTE = 1 << 20
-LIMIT = 48 * MEGABYTE
+LIMIT = 64 * MEGABYTE
 BASE = 24 * MEGABYTE   # what the process takes beside data and its start: buffers of the clients, the allocator's slack
 WRITERS, READERS, PIPELINE = 2, 2, 40
 SIZES = {
