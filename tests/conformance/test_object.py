@@ -108,7 +108,7 @@ SCRIPTS: dict[str, Script] = {
     ],
     "object-of-collections": [
         *REQUESTS,
-        *[("OBJECT", name, key) for key in KEYS for name in ("ENCODING", "REFCOUNT", "IDLETIME", "FREQ")],
+        *[("OBJECT", name, key) for key in KEYS for name in ("ENCODING", "REFCOUNT", "FREQ")],
         *[("MEMORY", "USAGE", key) for key in KEYS],
         ("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"),
         *[change_of(key) for key in KEYS],
