@@ -338,9 +338,7 @@ def scan(ctx: "Context", argv: list[bytes]) -> None:
         found = [key for key in found if glob_match(pattern, key)]
     if kind is not None:
         found = [key for key in found if db.peek_type(key) == kind]
-    ctx.reply.array(2)
-    ctx.reply.bulk(b"%d" % position)
-    ctx.reply.bulks(found)
+    ctx.reply.scan(position, found)
 
 
 @command("RANDOMKEY", flags=READONLY | TOUCHES_ARBITRARY_KEYS, since="1.0.0", complexity="O(1)",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mtredis.errors import CommandError, NotFloat, NotInteger, SyntaxFault
 from mtredis.executor.arguments import INT64_MAX, INT64_MIN, cursor, scan_options
 from mtredis.executor.sampling import refuse_endless, slices
-from mtredis.keyspace.field_expiry import EXPIRED, KEY_GONE, NOT_EXPIRED, expire_field
+from mtredis.keyspace.field_expiry import EXPIRED, KEY_GONE, NOT_EXPIRED, expire_field, meet_field
 from mtredis.keyspace.types.hash import Hash
 from mtredis.lib.glob import glob_match
 from mtredis.lib.numbers import add_long_double, parse_integer
@@ -30,14 +30,7 @@ VALUES = 2
 
 def met(ctx: "Context", key: bytes, hash_: Hash, field: bytes) -> bool:
     """Deletes the field if its time has passed, and says so; whether the hash is still there."""
-    found = expire_field(ctx.server.keyspace, ctx.db, key, hash_, field)
-    if found == NOT_EXPIRED:
-        return True
-    if not ctx.server.keyspace.expire_paused:
-        ctx.announce(ctx.db.index, key, b"hexpired")
-        if found == KEY_GONE:
-            ctx.announce(ctx.db.index, key, b"del")
-    return found != KEY_GONE
+    return meet_field(ctx.server.keyspace, ctx.db, key, hash_, field, ctx.announce) != KEY_GONE
 
 
 def wrong_number(name: str) -> CommandError:
@@ -232,9 +225,7 @@ def hscan(ctx: "Context", argv: list[bytes]) -> None:
             found = matching(found, pattern)
         if is_without_values:
             found = found[::2]
-    ctx.reply.array(2)
-    ctx.reply.bulk(b"%d" % position)
-    ctx.reply.bulks(found)
+    ctx.reply.scan(position, found)
 
 
 def matching(found: list[bytes], pattern: bytes) -> list[bytes]:

@@ -147,9 +147,7 @@ def sscan(ctx: "Context", argv: list[bytes]) -> None:
         position, found = members.scan(position, min(count, INT64_MAX // 10))
         if pattern is not None:
             found = [member for member in found if glob_match(pattern, member)]
-    ctx.reply.array(2)
-    ctx.reply.bulk(b"%d" % position)
-    ctx.reply.bulks(found)
+    ctx.reply.scan(position, found)
 
 
 # --- chance -----------------------------------------------------------------------------------------------------------

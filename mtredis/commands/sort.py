@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtredis.errors import CommandError, SyntaxFault, WrongType
 from mtredis.executor.arguments import integer
-from mtredis.keyspace.field_expiry import KEY_GONE, NOT_EXPIRED, expire_field
+from mtredis.keyspace.field_expiry import NOT_EXPIRED, meet_field
 from mtredis.keyspace.types.hash import Hash
 from mtredis.keyspace.types.list import List
 from mtredis.keyspace.types.set import Set
@@ -253,14 +253,8 @@ def field_value(ctx: "Context", prefix: bytes, suffix: bytes, name: bytes, eleme
         return None
     if hash_ is None:
         return None
-    expired = expire_field(ctx.keyspace, ctx.db, key, hash_, name)
-    if expired == NOT_EXPIRED:
-        return hash_.get(name)
-    if not ctx.keyspace.expire_paused:
-        ctx.announce(ctx.db.index, key, b"hexpired")
-        if expired == KEY_GONE:
-            ctx.announce(ctx.db.index, key, b"del")
-    return None
+    is_there = meet_field(ctx.keyspace, ctx.db, key, hash_, name, ctx.announce) == NOT_EXPIRED
+    return hash_.get(name) if is_there else None
 
 
 def fetch(ctx: "Context", elements: list[bytes], patterns: list[bytes]) -> list[bytes | None]:

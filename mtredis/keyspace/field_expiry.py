@@ -42,6 +42,19 @@ def expire_field(
     return KEY_GONE if not keeps_key and db.drop_if_empty(key, hash_) else EXPIRED
 
 
+def meet_field(
+    keyspace: "Keyspace", db: "Database", key: bytes, hash_: Hash, field: bytes,
+    announce: Callable[[int, bytes, bytes], None],
+) -> int:
+    """`expire_field`, and what it has deleted is made known by `announce(index, key, event)`."""
+    found = expire_field(keyspace, db, key, hash_, field)
+    if found != NOT_EXPIRED and not keyspace.expire_paused:
+        announce(db.index, key, b"hexpired")
+        if found == KEY_GONE:
+            announce(db.index, key, b"del")
+    return found
+
+
 class FieldExpiry:
     """The active expiry of fields; `announce(index, key, event)` makes known what happened to a key."""
 

@@ -262,6 +262,12 @@ cdef class Reply:
             kind = ext[:3].ljust(3)
             done(write_verbatim(target(self), PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), PyBytes_AS_STRING(kind)))
 
+    def scan(self, cursor, list items not None):
+        """What SCAN and its kin reply with: the next cursor, as a bulk string, and an array of bulk strings."""
+        self.array(2)
+        self.bulk(b"%d" % cursor)
+        self.bulks(items)
+
     def bulks(self, list values not None):
         """An array of bulk strings, with the null in place of each None."""
         self.array(len(values))

@@ -7,7 +7,7 @@ Owner: built once before threads start; afterwards names, arities and ids never 
 The counters in an entry belong to the executor. Limits: 512 commands and subcommands, names of up to 39 bytes.
 """
 from cpython.ref cimport PyObject
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef enum:

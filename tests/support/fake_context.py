@@ -124,6 +124,11 @@ class FakeReply:
     def verbatim(self, text: bytes, ext: bytes = b"txt") -> None:
         self._put("verbatim", _bytes(text), text, ext)
 
+    def scan(self, cursor: int, items: list[bytes]) -> None:
+        self.array(2)
+        self.bulk(b"%d" % cursor)
+        self.bulks([*items])
+
     def bulks(self, items: list[bytes | None]) -> None:
         self.array(len(items))
         for item in items:

@@ -236,6 +236,4 @@ def zscan(ctx: "Context", argv: list[bytes]) -> None:
         if pattern is not None:
             pairs = zip(found[::2], found[1::2], strict=True)
             found = [text for pair in pairs if glob_match(pattern, pair[0]) for text in pair]
-    ctx.reply.array(2)
-    ctx.reply.bulk(b"%d" % position)
-    ctx.reply.bulks(found)
+    ctx.reply.scan(position, found)

@@ -46,6 +46,8 @@ REPLIES: list[tuple[str, Write, bytes, bytes]] = [
     ),
     ("bulk set", lambda r: r.bulk_set([b"a", b""]), b"*2\r\n$1\r\na\r\n$0\r\n\r\n", b"~2\r\n$1\r\na\r\n$0\r\n\r\n"),
     ("more bulks", lambda r: r.more_bulks([b"a", None]), b"$1\r\na\r\n$-1\r\n", b"$1\r\na\r\n_\r\n"),
+    ("scan", lambda r: r.scan(7, [b"a"]), b"*2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n",
+     b"*2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n"),
     ("integers", lambda r: r.integers([1, -2, 300]), b"*3\r\n:1\r\n:-2\r\n:300\r\n", b"*3\r\n:1\r\n:-2\r\n:300\r\n"),
     ("raw", lambda r: r.raw(b"+x\r\n:1\r\n"), b"+x\r\n:1\r\n", b"+x\r\n:1\r\n"),
 ]
