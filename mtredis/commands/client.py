@@ -187,7 +187,7 @@ def kill_matching(ctx: "Context", filters: "list[Filter]") -> int:
             client.close_after_reply()
         else:
             client.kill()
-            ctx.server.blocking.forget(client)   # the close is noticed later, and nothing may be lost to it
+            ctx.server.forget_client(client)   # the close is noticed later, and nothing may go to it until then
     return len(victims)
 
 

@@ -18,7 +18,7 @@ from mtredis.client cimport (
     GATE_UNAUTHENTICATED, LETTER_CLOSED, LETTER_REQUESTS, OUTPUT_SIZE, QUERY_SIZE, Connection, Letter, Loop,
     is_driven_by_executor, is_over_output_limit, loop_queue_flush,
 )
-from mtredis.lib.atomics cimport add_i32, add_u64
+from mtredis.lib.atomics cimport add_i32, add_u64, load_u64
 from mtredis.lib.buffer cimport buffer_append, buffer_free, buffer_reserve
 from mtredis.lib.epoll cimport EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_ctl, epoll_event
 from mtredis.lib.mailbox cimport mailbox_post, posix_close
@@ -249,7 +249,9 @@ cdef void advance(Loop *base, Connection *connection) noexcept nogil:
         query = connection.query
         if query != NULL:
             if query.requests_next < query.requests_length:
-                if not is_driven_by_executor(base):
+                # What was pushed to the client before it asked goes out before the answer, so if the letter is still
+                # under way, the executor answers.
+                if not is_driven_by_executor(base) and load_u64(&connection.pending_output) == 0:
                     take_connection_output(base, connection)
                     serve_reads(&loop.reader, base, connection)
                 if query.requests_next < query.requests_length:
@@ -300,8 +302,11 @@ cdef void arm_write(Loop *loop, Connection *connection, bint armed) noexcept nog
 
 
 cdef void close_connection(Loop *loop, Connection *connection) noexcept nogil:
-    """Closes the socket, gives the buffers back, and tells the executor."""
-    posix_close(connection.fd)
+    """Gives the buffers back, tells the executor, and closes the socket.
+
+    In this order: a client that sees the end of one connection and then asks over another finds the first forgotten.
+    """
+    cdef int fd = connection.fd
     connection.fd = -1
     add_i32(&loop.settings.connected, -1)
     if loop.cursor == connection:
@@ -320,6 +325,7 @@ cdef void close_connection(Loop *loop, Connection *connection) noexcept nogil:
     connection.sent = 0
     connection.request.kind = LETTER_CLOSED
     mailbox_post(loop.executor, &connection.request.mail)
+    posix_close(fd)
 
 
 cdef void drop_sent(Connection *connection) noexcept nogil:

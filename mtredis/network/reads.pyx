@@ -9,7 +9,7 @@ that the client has sent behind it, so replies stay in order.
 Owner: the worker. Invariant: a connection is served here only while it is not in flight and no gate concerns it.
 """
 from libc.stdint cimport uint64_t
-from mtredis.client cimport GATES_OF_READS, Connection, Loop
+from mtredis.client cimport GATE_DISK_ERROR, GATES_OF_WORKER_READS, Connection, Loop
 from mtredis.keyspace.core cimport entry_touch, key_hash
 from mtredis.keyspace.entry cimport Entry, entry_is_busy, entry_is_string
 from mtredis.keyspace.table cimport READ_FOUND, READ_RETRY, Read, reader_done, reader_find
@@ -38,6 +38,8 @@ cdef bint serve_read(Reader *reader, Loop *loop, Connection *connection, Request
     reading.now = loop.now
     reading.limit = COPY_MAX
     if native == NATIVE_PING:
+        if loop.settings.gates & GATE_DISK_ERROR:   # PING is refused then, too
+            return False
         return write_read(native, &reading, NULL)
     key = &query.arguments[request.first + 1]
     data = query.data + key.offset
@@ -65,7 +67,7 @@ cdef void serve_reads(Reader *reader, Loop *loop, Connection *connection) noexce
     cdef Query *query = connection.query
     cdef Request *request
     cdef CommandEntry *command
-    if (connection.gates | loop.settings.gates) & GATES_OF_READS:
+    if (connection.gates | loop.settings.gates) & GATES_OF_WORKER_READS:
         return
     while query.requests_next < query.requests_length:
         request = &query.requests[query.requests_next]

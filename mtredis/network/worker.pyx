@@ -270,7 +270,7 @@ cdef void run_loop(WorkerLoop *loop) noexcept nogil:
         timeout = WALK_INTERVAL if mailbox_may_sleep(&loop.base.mailbox) else 0
         poll(loop, timeout)
         flush(&loop.base)
-        if loop.yielding:
+        if loop.yielding and not loop.stopping:   # nobody would give it back
             yield_to_executor(loop)
 
 

@@ -286,6 +286,15 @@ def test_a_killed_client_waits_for_nothing(server: FakeServer, client: Session, 
     assert other.client.blocked is None and not len(server.blocking)
 
 
+def test_a_killed_client_hears_nothing(server: FakeServer, client: Session, other: Session) -> None:
+    other.run_all("SUBSCRIBE", "news")
+    other.run_all("PSUBSCRIBE", "n*")
+    assert client.run("PUBLISH", "news", "one") == 2
+    assert client.run("CLIENT", "KILL", "ID", "2") == 1
+    assert client.run("PUBLISH", "news", "two") == 0
+    assert client.run("PUBSUB", "NUMPAT") == 0
+
+
 def test_unblock_finds_nobody_blocked(client: Session, other: Session) -> None:
     assert client.run("CLIENT", "UNBLOCK", "2") == 0
     assert client.run("CLIENT", "UNBLOCK", "2", "error") == 0

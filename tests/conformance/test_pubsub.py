@@ -22,6 +22,13 @@ SCRIPTS: dict[str, Script] = {
         PUBSUB HELP
         PUBSUB HELP x
     """,
+    "killed": """
+        SUBSCRIBE a
+        @2 PUBSUB NUMSUB a
+        @2 CLIENT KILL TYPE pubsub
+        @2 PUBSUB NUMSUB a
+        @2 PUBLISH a late
+    """,
     "subscribe": """
         SUBSCRIBE a
         SUBSCRIBE a

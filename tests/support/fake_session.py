@@ -111,6 +111,12 @@ class FakeServer:
         self.clients[number] = client
         return Session(server=self, client=client, resp=resp, now=NOW)
 
+    def forget_client(self, client: Any) -> None:
+        self.pubsub.unsubscribe_all(client)
+        self.watches.unwatch(client)
+        self.monitors.discard(client)
+        self.blocking.forget(client)
+
 
 class Session(FakeContext):
     """One client's connection."""

@@ -140,6 +140,12 @@ def test_an_idle_connection_owns_no_buffer(core: Core) -> None:
         until(lambda: core.on_executor(capacities) == (0, 0))
 
 
+def test_what_a_half_request_holds_counts(core: Core) -> None:
+    with core.connect() as client:
+        client.sendall(b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 500_000)
+        until(lambda: core.on_executor(core.executor.survey)["normal"] > 500_000, "the query buffer is not seen")
+
+
 def test_the_buffer_of_a_half_request_shrinks_to_its_size(core: Core) -> None:
     with core.connect() as client:
         client.sendall(encode("PING"))
@@ -175,24 +181,26 @@ def test_a_closed_client_is_forgotten_once(core: Core) -> None:
     assert sorted(core.closed) == sorted(ids)
 
 
+def subscribe(core: Core, listener: socket.socket) -> None:
+    """The oldest client speaks RESP3 now and listens to the channel `c`."""
+    listener.sendall(encode("PING"))
+    receive_exactly(listener, 7)
+    session = min(core.on_executor(core.executor.clients), key=lambda client: client.id)
+
+    def set_resp3() -> None:
+        session.resp = 3
+
+    core.on_executor(set_resp3)
+    listener.sendall(encode("SUBSCRIBE", "c"))
+    confirmation = b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+    assert receive_exactly(listener, len(confirmation)) == confirmation
+
+
 def test_pushes_and_replies_do_not_mix(core: Core) -> None:
     """Messages published by others arrive whole, between replies, in their order."""
     count = 300
     with core.connect() as listener, core.connect() as publisher:
-        listener.sendall(encode("PING"))
-        receive_exactly(listener, 7)
-        sessions = {one.id: one for one in core.on_executor(core.executor.clients)}
-        session = sessions[min(sessions)]
-        publisher.sendall(encode("PING"))
-        receive_exactly(publisher, 7)
-
-        def set_resp3() -> None:
-            session.resp = 3
-
-        core.on_executor(set_resp3)
-        listener.sendall(encode("SUBSCRIBE", "c"))
-        confirmation = b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
-        assert receive_exactly(listener, len(confirmation)) == confirmation
+        subscribe(core, listener)
         publisher.sendall(b"".join(encode("PUBLISH", "c", f"{i:04}") for i in range(count)))
         listener.sendall(encode("ECHO", "0123456789") * count)
         message = b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n%04d\r\n"
@@ -201,6 +209,20 @@ def test_pushes_and_replies_do_not_mix(core: Core) -> None:
         assert stream.count(reply) == count
         assert stream.replace(reply, b"") == b"".join(message % i for i in range(count))
         assert receive_exactly(publisher, 4 * count) == b":1\r\n" * count
+
+
+def test_what_was_published_before_a_client_asked_comes_before_the_answer(core: Core) -> None:
+    """The message is under way to the listener's worker when that reads a request which it can answer itself."""
+    message = b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n%04d\r\n"
+    with core.connect() as listener:
+        subscribe(core, listener)
+        with core.connect() as publisher:
+            for i in range(500):
+                publisher.sendall(encode("PUBLISH", "c", f"{i:04}"))
+                assert receive_exactly(publisher, 4) == b":1\r\n"
+                listener.sendall(encode("PING"))
+                expected = message % i + b"+PONG\r\n"
+                assert receive_exactly(listener, len(expected)) == expected
 
 
 def test_nothing_is_lost_or_doubled_while_the_drivers_change(core: Core) -> None:
