@@ -4,9 +4,20 @@ SHELL := /bin/bash
 PORT ?= 6379
 ARGS ?=
 TESTS ?=
+JOBS ?= 3
 PY := .venv/bin/python
 # PYTHON_GIL=0 is an error for an interpreter that always has a GIL; an empty one is no setting.
 GIL_OFF = PYTHON_GIL=$$($(PY) -c 'import sysconfig; print("0" * (sysconfig.get_config_var("Py_GIL_DISABLED") or 0))')
+
+# Most tests wait for a server, so there are more processes than on two cores would find work.
+PARALLEL = -n $(JOBS) --dist loadgroup
+
+# With the GIL on, only how threads take turns differs. So the tests with several threads and those of whole servers run
+# again, the conformance tests in RESP3 alone: it uses all of RESP2's ways, and pushes. What one thread computes, and
+# tables that are compared with Redis's, are as with the GIL off. The stress tests need cores that run in parallel.
+GIL_TESTS = tests/integration tests/conformance tests/unit/executor tests/unit/network tests/unit/ops \
+    tests/unit/test_*.py tests/unit/keyspace/test_readers.py --ignore tests/conformance/test_command_oracle.py \
+    -k "not resp2 and not multi2 and not multi3"
 
 .PHONY: help environment build serve test test-gil asan lint bench redis wheel clean
 
@@ -23,10 +34,11 @@ serve: build ## the server in the foreground: make serve PORT=7000 ARGS="--maxme
 	@exec $(PY) -m mtredis --port $(PORT) $(ARGS)
 
 test: build redis ## the whole suite with the GIL off, or a part: make test TESTS="tests/unit -k glob"
-	@$(GIL_OFF) $(PY) -m pytest $(TESTS)
+	@$(GIL_OFF) $(PY) -m pytest $(PARALLEL) $(TESTS)
 
-test-gil: build redis ## the same with the GIL on, without the stress tests
-	@PYTHON_GIL=$$($(GIL_OFF); echo $${PYTHON_GIL:+1}) $(PY) -m pytest -m "not stress" $(TESTS)
+test-gil: build redis ## what runs in several threads or as a server, with the GIL on
+	@PYTHON_GIL=$$($(GIL_OFF); echo $${PYTHON_GIL:+1}) MTREDIS_EXAMPLES=0.25 \
+	    $(PY) -m pytest $(PARALLEL) -m "not stress" $(or $(TESTS),$(GIL_TESTS))
 
 asan: redis ## the core's tests under AddressSanitizer
 	@.ci/asan $(TESTS)

@@ -4,10 +4,15 @@ Idea: one server under test and one oracle live for the whole session; each test
 parameters that they were started with. A test that needs parameters of its own starts a server with the `serve`
 fixture, which ends it and looks into its log.
 
+In parallel (`pytest -n 3 --dist loadgroup`, as `make test` does) each process has servers of its own. The cases of a
+function that has many stay in one process; tests that need all cores or most descriptors never run two at a time.
+
 Owner: pytest's main thread.
 """
 
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,17 +24,33 @@ from tests.support.oracle import start_oracle
 from tests.support.resp import Connection
 from tests.support.servers import Server, start_subject, subject_is_mtredis
 
+MANY_CASES = 20   # of a function: it is one piece of work
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: needs much time or memory; runs only with MTREDIS_SLOW=1")
     config.addinivalue_line("markers", "stress: many threads and clients for some seconds")
+    config.addinivalue_line("markers", "greedy: takes so much of the machine that two of these do not run at once")
     config.addinivalue_line("markers", "mtredis_only: makes no sense on redis-server (tests of the tests)")
     # How long an example takes says something about the machine only.
     hypothesis.settings.register_profile("mtredis", deadline=None)
     hypothesis.settings.load_profile("mtredis")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _group(items: list[pytest.Item]) -> None:
+    """What runs in one process: pytest-xdist hands out groups, those of many tests first, and all else one by one."""
+    functions = Counter(item.nodeid.partition("[")[0] for item in items)
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("stress") or item.get_closest_marker("greedy"):
+            item.add_marker(pytest.mark.xdist_group("greedy"))
+        elif functions[function] >= MANY_CASES:
+            item.add_marker(pytest.mark.xdist_group(function.rpartition("/")[2]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("loadgroup", False):
+        _group(items)
     for item in items:
         if item.get_closest_marker("slow") and os.environ.get("MTREDIS_SLOW") != "1":
             item.add_marker(pytest.mark.skip(reason="slow; set MTREDIS_SLOW=1"))
@@ -62,6 +83,7 @@ class Shared:
             requests += [("CLIENT", "KILL", "TYPE", kind) for kind in ("NORMAL", "PUBSUB")]
             requests += [("DEBUG", "SET-ACTIVE-EXPIRE", "1")]
             replies = admin.pipeline(requests)
+            self._wait_until_alone(admin)
         # a command that is not there at all is the finding of its conformance test, not of all tests
         errors = [
             (request, reply)
@@ -69,6 +91,13 @@ class Shared:
             if reply.is_error and not reply.data.startswith(b"ERR unknown command")
         ]
         assert not errors, f"the reset between tests failed: {errors}"
+
+    @staticmethod
+    def _wait_until_alone(admin: Connection) -> None:
+        """Clients that were killed, or closed by the last test, are forgotten, and their subscriptions with them."""
+        deadline = time.monotonic() + 30
+        while (listed := admin.command("CLIENT", "LIST")).data.count(b"\n") > 1 and not listed.is_error:
+            assert time.monotonic() < deadline, f"clients stay: {listed.data!r}"
 
     def close(self) -> None:
         self.server.stop()

@@ -365,10 +365,10 @@ def test_pause_holds_writes_only(pair: Pair) -> None:
 def test_pause_holds_everything(pair: Pair) -> None:
     for server in (pair.subject, pair.oracle):
         with server.connect() as admin, server.connect() as reader:
-            assert admin.command("CLIENT", "PAUSE", "300") == OK
             started = time.monotonic()
+            assert admin.command("CLIENT", "PAUSE", "300") == OK
             assert reader.command("GET", "k").kind == "null-bulk"
-            assert 0.2 < time.monotonic() - started < 5
+            assert time.monotonic() - started > 0.29
 
 
 def test_pause_holds_a_transaction_that_writes(pair: Pair) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from tests.conformance.test_hash import TIMES, UNORDERED
+from tests.conformance.test_hash import UNORDERED
 from tests.conformance.test_state_machines import _FACTOR, FUTURE, Machine, number_texts
 from tests.support.differential import PLAIN_MODES, Pair, Script, parametrize_scripts
 from tests.support.resp import Argument
@@ -114,7 +114,7 @@ EXPIRED: dict[str, Script] = dict(expired_scripts())
 
 @parametrize_scripts(EVENTS, PLAIN_MODES)
 def test_hash_events(pair: Pair, script: Script, mode: str) -> None:
-    pair.compare(script, mode, how=TIMES)
+    pair.compare(script, mode)
 
 
 @parametrize_scripts(EXPIRED, PLAIN_MODES)

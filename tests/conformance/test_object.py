@@ -154,8 +154,7 @@ def test_idle_time_counts_and_touch_ends_it(pair: Pair) -> None:
             connection.command("TOUCH", "b")
             shy.command("GET", "c")
             idle = [reply.data for reply in connection.pipeline([("OBJECT", "IDLETIME", key) for key in "abcd"])]
-            assert idle[:2] == [0, 0], idle
-            assert min(idle[2:]) >= 1, idle
+            assert min(idle[2:]) - max(idle[:2]) >= 1, idle   # two seconds lie between, read from a clock of seconds
 
 
 def test_memory_usage_follows_the_value(pair: Pair) -> None:

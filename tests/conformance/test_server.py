@@ -517,10 +517,12 @@ def test_latency_events(pair: Pair) -> None:
     for server in (pair.subject, pair.oracle):
         with server.connect() as connection:
             connection.command("CONFIG", "SET", "latency-monitor-threshold", "20")
+            started = time.monotonic()
             connection.command("DEBUG", "SLEEP", "0.05")
+            longest = (time.monotonic() - started) * 1000
             latest = connection.command("LATENCY", "LATEST").data
             assert [item.data for item in latest[0].data[:1]] == [b"command"]
-            assert 50 <= latest[0].data[2].data < 1000
+            assert 50 <= latest[0].data[2].data <= longest + 1
             assert latest[0].data[2] == latest[0].data[3]
             history = connection.command("LATENCY", "HISTORY", "command").data
             assert history[0].data[1].data == latest[0].data[2].data
@@ -572,14 +574,12 @@ def test_monitor_and_other_commands(pair: Pair) -> None:
 
 @pytest.mark.parametrize("words", [(), ("NOSAVE",), ("SAVE", "NOW"), ("NOW", "FORCE", "NOSAVE")])
 def test_shutdown_ends_the_server(serve: Callable[..., Server], words: tuple[str, ...]) -> None:
-    if "SAVE" in words:
-        pytest.skip("nothing is saved yet")
     server = serve()
     with server.connect() as connection:
         connection.send("SHUTDOWN", *words)
         assert connection.read_until_close() == [CLOSED]
     assert server.process is not None
-    assert server.process.wait(15) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_debug_is_refused_unless_enabled(serve_pair: Callable[..., Pair]) -> None:

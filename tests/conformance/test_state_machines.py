@@ -22,6 +22,7 @@ from tests.support.differential import (
     Side,
     Step,
     agree,
+    begin,
     comparison_for,
     in_pattern_order,
     shown,
@@ -61,6 +62,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.sides = tuple(Side(server, self.mode) for server in self.servers)
+        begin()
         self.both("FLUSHALL", on=9)
 
     def both(self, *arguments: Argument, on: int = 1, same: Comparison | None = None) -> None:

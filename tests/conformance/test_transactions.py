@@ -1,5 +1,7 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH against redis-server."""
 
+import time
+
 from tests.support.differential import PLAIN_MODES, Pair, Script, parametrize_scripts
 from tests.support.resp import Value
 
@@ -214,12 +216,6 @@ SCRIPTS: dict[str, Script] = {
         MULTI
         PING
         EXEC
-        SET k v PX 30
-        WATCH k
-        DEBUG SLEEP 0.1
-        MULTI
-        PING
-        EXEC
         SET k v PX 1
         DEBUG SLEEP 0.01
         WATCH k
@@ -323,6 +319,19 @@ def test_a_dropped_connection_discards_its_transaction(pair: Pair) -> None:
         first.close()
         with server.connect() as second:
             assert second.command("GET", "k").kind == "null-bulk"
+
+
+def test_a_watched_key_whose_time_comes_fails_the_transaction(pair: Pair) -> None:
+    for server in (pair.subject, pair.oracle):
+        with server.connect() as connection:
+            connection.command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+            watched_in_time = False
+            while not watched_in_time:
+                started = time.monotonic()
+                connection.pipeline([("UNWATCH",), ("SET", "k", "v", "PX", 30), ("WATCH", "k")])
+                watched_in_time = time.monotonic() - started < 0.03
+            connection.command("DEBUG", "SLEEP", "0.05")
+            assert connection.pipeline([("MULTI",), ("PING",), ("EXEC",)])[2].kind == "null-array"
 
 
 def test_a_watch_of_a_closed_connection_is_forgotten(pair: Pair) -> None:

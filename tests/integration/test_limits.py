@@ -17,7 +17,7 @@ def fields(line: bytes) -> dict[bytes, bytes]:
     return dict(part.partition(b"=")[::2] for part in line.strip().split(b" "))
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
@@ -80,7 +80,7 @@ def test_a_slow_reader_costs_nobody_else_anything(subject: Server) -> None:
         started = time.monotonic()
         for number in range(500):
             assert other.command("SET", "k", number) == OK
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         replies = [slow.read() for _ in range(50)]
         assert replies == [Value("bulk", b"x" * MEGABYTE)] * 50
     slow.close()
@@ -113,7 +113,7 @@ def test_half_a_request_disturbs_nobody(subject: Server) -> None:
         started = time.monotonic()
         for number in range(1000):
             assert other.command("SET", "k", number) == OK
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert other.command("EXISTS", "half").data == 0
     for number, connection in enumerate(halves):
         connection.send_raw(request[1 + number * 10 :])
@@ -205,6 +205,7 @@ def _raise_file_limit(wanted: int) -> bool:
     return True
 
 
+@pytest.mark.greedy
 def test_ten_thousand_connections(serve: Serve) -> None:
     if not _raise_file_limit(CONNECTIONS + 500):
         pytest.skip(f"the limit of open files cannot be raised to {CONNECTIONS + 500}")
@@ -233,7 +234,7 @@ def test_ten_thousand_connections(serve: Serve) -> None:
         finally:
             for connection in connections:
                 connection.close()
-        wait_for(lambda: b"connected_clients:1\r\n" in admin.command("INFO", "clients").data, "closed clients stay", 30)
+        wait_for(lambda: b"connected_clients:1\r\n" in admin.command("INFO", "clients").data, "closed clients stay")
 
 
 def test_connections_come_and_go(subject: Server) -> None:

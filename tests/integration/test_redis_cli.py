@@ -40,7 +40,7 @@ class Running:
             env=os.environ | {"TERM": "dumb"},
         )
 
-    def wait_for(self, pattern: str, seconds: float = 15) -> str:
+    def wait_for(self, pattern: str, seconds: float = 60) -> str:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             text = self.output.read_text(errors="replace")
@@ -119,7 +119,7 @@ def test_key_statistics(subject: Server, mode: str) -> None:
 def test_stat(subject: Server) -> None:
     with subject.connect() as connection:
         connection.pipeline([("SET", f"key:{number}", "v") for number in range(7)])
-    with Running(subject, "--stat", "-i", "0.1") as running:
+    with Running(subject, "--stat", "-i", "0.01") as running:  # often, for its output is buffered
         assert re.search(r"\n7\s+\S+\s+\d+", running.wait_for(r"\n7\s"))
 
 

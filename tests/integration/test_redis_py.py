@@ -123,10 +123,10 @@ def test_pubsub(client: redis.Redis) -> None:
     pubsub = client.pubsub()
     pubsub.subscribe("c")
     pubsub.psubscribe("p*")
-    assert [pubsub.get_message(timeout=5)["type"] for _ in range(2)] == ["subscribe", "psubscribe"]
+    assert [pubsub.get_message(timeout=30)["type"] for _ in range(2)] == ["subscribe", "psubscribe"]
     assert client.publish("c", "hello") == 1
     assert client.publish("pq", "pattern") == 1
-    first, second = (pubsub.get_message(timeout=5) for _ in range(2))
+    first, second = (pubsub.get_message(timeout=30) for _ in range(2))
     assert (first["type"], first["channel"], first["data"]) == ("message", b"c", b"hello")
     assert (second["type"], second["pattern"], second["data"]) == ("pmessage", b"p*", b"pattern")
     pubsub.unsubscribe()
@@ -135,6 +135,7 @@ def test_pubsub(client: redis.Redis) -> None:
 
 
 def test_info_config_and_client_list(client: redis.Redis) -> None:
+    client.config_set("slowlog-log-slower-than", 60_000_000)
     assert client.info()["redis_version"]
     assert client.info("keyspace") == {}
     client.set("k", "v")
@@ -221,9 +222,9 @@ async def _asyncio_session(subject: Server, protocol: int, parser_class: type) -
         assert await pipe.set("a", 1).incr("a").get("a").execute() == [True, 2, b"2"]
     pubsub = client.pubsub()
     await pubsub.subscribe("c")
-    assert (await pubsub.get_message(timeout=5))["type"] == "subscribe"
+    assert (await pubsub.get_message(timeout=30))["type"] == "subscribe"
     await client.publish("c", "hello")
-    assert (await pubsub.get_message(timeout=5))["data"] == b"hello"
+    assert (await pubsub.get_message(timeout=30))["data"] == b"hello"
     await pubsub.aclose()
     await client.aclose()
     await pool.disconnect()

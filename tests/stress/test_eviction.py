@@ -5,7 +5,7 @@ evicted, to the key. A value is its key again and again, so a reader that were s
 it at once. Sizes are alike, or mixed, or come in phases; phases are the worst for an allocator, as what was freed does
 not fit what comes next, and RSS may pass the limit by more then (`keyspace.memory`).
 
-Seconds per test: MTREDIS_STRESS_SECONDS (default 6); the storm goes on until four times the limit was written, too.
+Seconds per test: MTREDIS_STRESS_SECONDS (default 4); the storm goes on until three times the limit was written, too.
 """
 
 import itertools
@@ -22,6 +22,7 @@ from tests.support.servers import Server
 pytestmark = [pytest.mark.stress, pytest.mark.mtredis_only]
 MEGABYTE = 1 << 20
 LIMIT = 64 * MEGABYTE
+VOLUME = 3 * LIMIT   # what is written at least
 BASE = 24 * MEGABYTE   # what the process takes beside data and its start: buffers of the clients, the allocator's slack
 WRITERS, READERS, PIPELINE = 2, 2, 40
 SIZES = {
@@ -65,7 +66,7 @@ class Storm:
         sizes = SIZES[self.sizes]
         size = random.choice(sizes)
         if self.sizes == "phases":
-            size = sizes[self.written[index] * len(sizes) * WRITERS // (4 * LIMIT) % len(sizes)]
+            size = sizes[self.written[index] * len(sizes) * WRITERS // VOLUME % len(sizes)]
         kind = random.choice(self.kinds)
         keys = [b"%s:%d:%d:" % (kind.encode(), index, next(self.numbers[index])) for _ in range(PIPELINE)]
         for reply in self.connections[index].pipeline([request(kind, key, size) for key in keys]):
@@ -105,7 +106,7 @@ class Storm:
         return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
 
     def run(self) -> None:
-        while sum(self.written) < 4 * LIMIT:
+        while sum(self.written) < VOLUME:
             crowd = Crowd(SECONDS / 2)
             for index in range(WRITERS):
                 crowd.add(self.write, index)

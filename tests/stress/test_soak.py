@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.stress.test_threads import SECONDS, Crowd, _settled
+from tests.support.core import until
 from tests.support.resp import Connection, encode, encode_all
 from tests.support.servers import Server
 
@@ -89,7 +90,7 @@ def test_sessions_leave_nothing(serve: Callable[..., Server], mode: str) -> None
         crowd = Crowd(seconds)
         for _ in range(6):
             crowd.add(visit)
-        return crowd.run()
+        return crowd.run(at_least=30 * seconds)
 
     with server.connect(timeout=30) as admin:
         soak(SOAK_SECONDS / 4)
@@ -129,5 +130,5 @@ def test_waiting_out_pauses_leaves_nothing(serve: Callable[..., Server], mode: s
     assert [client.command("GET", f"parked{n}").data for n, client in enumerate(clients)] == (
         [b"%d" % ((done + more) // PARKED)] * PARKED
     )
-    assert after[1] == before[1]
+    until(lambda: server.open_files() <= before[1], "descriptors are left open")   # it looks into /proc at times
     assert after[0] <= before[0] + (2 << 20)

@@ -5,7 +5,7 @@ regular expressions, so that they reach hundreds of thousands of operations per 
 that two separate reads can show a broken one: values only grow, keys of one write grow together, so after a
 reader has seen generation n of one key, an older one of the other is a half-seen write.
 
-Seconds per test: MTREDIS_STRESS_SECONDS (default 6).
+Seconds per test: MTREDIS_STRESS_SECONDS (default 4).
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.support.resp import Connection, Value, encode, encode_all
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.stress
-SECONDS = float(os.environ.get("MTREDIS_STRESS_SECONDS", "6"))
+SECONDS = float(os.environ.get("MTREDIS_STRESS_SECONDS", "4"))
 MODES = ("auto", "threads", "executor")
 CHECKED_PER_SECOND = 70_000  # at least, in each of the five tests of what is atomic: over two million by default
 
@@ -35,37 +35,46 @@ def threaded(serve: Callable[..., Server]) -> Server:
 
 
 class Crowd:
-    """Threads that run a loop body until the time is over; the first exception of any ends all and is raised."""
+    """Threads that run a loop body until the time is over and enough is done; the first exception of any ends all.
+
+    On a busy machine enough takes longer, so what a test proves does not depend on the machine.
+    """
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.deadline = time.monotonic() + seconds
+        self.patience = self.deadline + 200
         self.threads: list[threading.Thread] = []
         self.failure: BaseException | None = None
-        self.operations = 0
-        self._lock = threading.Lock()
+        self.operations: list[int] = []
+        self.enough = 0.0
 
     def add(self, body: Callable[..., int], *arguments: Any) -> None:
         """`body(*arguments)` is called again and again; it returns the number of operations that it checked."""
-        self.threads.append(threading.Thread(target=self._run, args=(body, arguments)))
+        self.threads.append(threading.Thread(target=self._run, args=(len(self.operations), body, arguments)))
+        self.operations.append(0)
 
-    def _run(self, body: Callable[..., int], arguments: tuple[Any, ...]) -> None:
-        done = 0
+    def _run(self, index: int, body: Callable[..., int], arguments: tuple[Any, ...]) -> None:
         try:
-            while self.failure is None and time.monotonic() < self.deadline:
-                done += body(*arguments)
+            while self.failure is None and not self._is_over():
+                self.operations[index] += body(*arguments)
         except BaseException as failure:
             self.failure = self.failure or failure
-        with self._lock:
-            self.operations += done
 
-    def run(self) -> int:
+    def _is_over(self) -> bool:
+        now = time.monotonic()
+        return now >= self.deadline and (sum(self.operations) >= self.enough or now >= self.patience)
+
+    def run(self, at_least: float = 0) -> int:
+        """The number of operations checked: not fewer than `at_least`."""
+        self.enough = at_least
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
             thread.join()
         if self.failure is not None:
             raise self.failure
-        return self.operations
+        assert sum(self.operations) >= at_least, f"{self.operations} operations in all this time"
+        return sum(self.operations)
 
 
 class Pipe:
@@ -173,7 +182,7 @@ def test_a_reader_never_sees_half_of_a_write(threaded: Server, write: Callable[.
     for _ in range(3):
         crowd.add(_read_one_by_one, Pipe(threaded))
     crowd.add(_read_together, Pipe(threaded))
-    assert crowd.run() > CHECKED_PER_SECOND * SECONDS
+    crowd.run(at_least=CHECKED_PER_SECOND * SECONDS)
 
 
 def _write_rename(pipe: Pipe, generations: Generations) -> int:
@@ -206,7 +215,7 @@ def test_a_reader_never_sees_half_of_a_rename(threaded: Server) -> None:
     crowd.add(_write_rename, Pipe(threaded), Generations())
     for _ in range(4):
         crowd.add(_read_renamed, Pipe(threaded))
-    assert crowd.run() > CHECKED_PER_SECOND * SECONDS
+    crowd.run(at_least=CHECKED_PER_SECOND * SECONDS)
 
 
 def test_a_reader_never_sees_half_of_a_flush(threaded: Server) -> None:
@@ -230,7 +239,7 @@ def test_a_reader_never_sees_half_of_a_flush(threaded: Server) -> None:
     crowd.add(write, Pipe(threaded), Generations())
     for _ in range(3):
         crowd.add(read, Pipe(threaded))
-    assert crowd.run() > 500 * SECONDS
+    crowd.run(at_least=500 * SECONDS)
 
 
 # -- what was acknowledged is seen by all
@@ -252,7 +261,7 @@ def test_an_acknowledged_set_is_seen_by_every_later_get(threaded: Server) -> Non
     crowd = Crowd()
     for name in range(4):
         crowd.add(_set_and_look_elsewhere, [Pipe(threaded) for _ in range(5)], name, Generations())
-    assert crowd.run() > CHECKED_PER_SECOND * SECONDS
+    crowd.run(at_least=CHECKED_PER_SECOND * SECONDS)
 
 
 def test_an_acknowledged_delete_and_expiry_are_seen_too(threaded: Server) -> None:
@@ -269,7 +278,7 @@ def test_an_acknowledged_delete_and_expiry_are_seen_too(threaded: Server) -> Non
     crowd = Crowd()
     for name in range(4):
         crowd.add(check, [Pipe(threaded), Pipe(threaded)], name, Generations())
-    assert crowd.run() > 100 * SECONDS
+    crowd.run(at_least=100 * SECONDS)
 
 
 def test_counters_lose_nothing(threaded: Server) -> None:
@@ -382,7 +391,7 @@ def test_a_random_mix_with_disconnects(threaded: Server) -> None:
     crowd = Crowd()
     for visitor in visitors:
         crowd.add(visitor.visit)
-    assert crowd.run() > 100 * SECONDS
+    crowd.run(at_least=100 * SECONDS)
     for visitor in visitors:
         visitor.check()
 
@@ -429,7 +438,7 @@ def test_pubsub_storm(threaded: Server) -> None:
     for number in range(publishers):
         crowd.add(publish, Pipe(threaded), number)
     try:
-        assert crowd.run() > 100 * SECONDS
+        crowd.run(at_least=100 * SECONDS)
     finally:
         over.set()
         for thread in listeners:
@@ -463,7 +472,7 @@ def test_switching_the_mode_under_load(serve: Callable[..., Server]) -> None:
     crowd.add(_set_and_look_elsewhere, [Pipe(server) for _ in range(4)], 1, Generations())
     for visitor in visitors:
         crowd.add(visitor.visit)
-    assert crowd.run() > 100 * SECONDS
+    crowd.run(at_least=100 * SECONDS)
     for visitor in visitors:
         visitor.check()
 

@@ -31,7 +31,7 @@ from mtredis.network import listeners
 from mtredis.registry import command as registry
 from mtredis.registry import table
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def until(condition: Callable[[], bool], what: str = "") -> None:

@@ -15,7 +15,9 @@ Limits: a step is over when its reply is there on both sides, so scripts are abo
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -137,11 +139,37 @@ def _equal(ours: Value, theirs: Value) -> bool:
     return ours == theirs
 
 
-def _near(tolerance: int) -> Callable[[Value, Value], bool]:
+class _Run:
+    """When the two servers began to get the requests that are being compared."""
+
+    began = 0.0
+
+
+def begin() -> None:
+    """From now on the two servers do the same, each at moments of its own."""
+    _Run.began = time.monotonic()
+
+
+def near(ours: Value, theirs: Value, unit: int = 1) -> bool:
+    """Equal, or two times (in so many units a second) of which no more than the measured duration lies between.
+
+    Two seconds are allowed on top, for clocks that are rounded or cached. Negative numbers are no times.
+    """
+    if ours.kind == theirs.kind == "integer" and min(ours.data, theirs.data) >= 0:
+        return bool(abs(ours.data - theirs.data) <= (2 + time.monotonic() - _Run.began) * unit)
+    return ours == theirs
+
+
+near_in_ms = partial(near, unit=1000)
+
+
+def each_near(unit: int = 1) -> "Comparison":
+    """Of arrays of times."""
+
     def same(ours: Value, theirs: Value) -> bool:
-        if ours.kind == theirs.kind == "integer" and min(ours.data, theirs.data) > 0:
-            return bool(abs(ours.data - theirs.data) <= tolerance)
-        return ours == theirs
+        if ours.kind != theirs.kind or ours.kind != "array" or len(ours.data) != len(theirs.data):
+            return ours == theirs
+        return all(near(a, b, unit) for a, b in zip(ours.data, theirs.data, strict=True))
 
     return same
 
@@ -193,13 +221,15 @@ def _same_help(ours: Value, theirs: Value) -> bool:
     return ours.data[0] == theirs.data[0] and ours.data[-2:] == theirs.data[-2:]
 
 
-_SECONDS = _near(2)
-_MILLISECONDS = _near(2500)
 _COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
-    "ttl": _SECONDS,
-    "pttl": _MILLISECONDS,
-    "expiretime": _SECONDS,
-    "pexpiretime": _MILLISECONDS,
+    "ttl": near,
+    "pttl": near_in_ms,
+    "expiretime": near,
+    "pexpiretime": near_in_ms,
+    "httl": each_near(),
+    "hpttl": each_near(1000),
+    "hexpiretime": each_near(),
+    "hpexpiretime": each_near(1000),
     "hello": _same_hello,
     "keys": _same_items_in_any_order,
     "config|get": _same_items_in_any_order,
@@ -209,7 +239,7 @@ _COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
     "client|id": same_shape,
     "client|info": same_shape,
     "client|list": same_shape,
-    "object|idletime": _near(2),
+    "object|idletime": near,
     "object|freq": same_shape,
     "memory|usage": same_shape,
     "memory|doctor": same_shape,
@@ -247,6 +277,7 @@ class Side:
         self.multi = mode.startswith("multi")
         self.connections: dict[int, Connection] = {}
         self.ended: set[int] = set()
+        self.unanswered: Step | None = None
 
     def connection(self, number: int) -> Connection:
         if number not in self.connections:
@@ -257,6 +288,9 @@ class Side:
         """Sends the step's request."""
         if step.connection in self.ended:
             return
+        if self.unanswered is not None and self.unanswered.connection != step.connection:
+            self._await(self.unanswered)
+        self.unanswered = step if step.expect == "nothing" else None
         connection = self.connection(step.connection)
         requests: list[tuple[bytes, ...]] = [step.arguments]
         if self._is_wrapped(step):
@@ -285,6 +319,15 @@ class Side:
             return [CLOSED]
         except TimeoutError as timeout:
             return [Value("timeout", str(timeout))]
+
+    def _await(self, step: Step) -> None:
+        """Returns when the request, which has no reply, was executed: what comes next comes over another connection."""
+        name = step.arguments[0].lower()
+        host, port = self.connection(step.connection).socket.getsockname()
+        wanted = re.compile(rb" addr=%s:%d .* cmd=%s[ |]" % (re.escape(host.encode()), port, re.escape(name)))
+        deadline = time.monotonic() + 30
+        while not wanted.search(self.server.command_once("CLIENT", "LIST").data):
+            assert time.monotonic() < deadline, f"{self.server.command[0]} does not execute {step}"
 
     def _is_wrapped(self, step: Step) -> bool:
         return self.multi and step.expect == "reply" and step.arguments[0].lower() not in _NEVER_WRAPPED
@@ -335,8 +378,9 @@ class Side:
             received.append(value)
 
     def close(self) -> None:
+        """Ends all connections, and waits until the server knows: what follows must not find their subscriptions."""
         for connection in self.connections.values():
-            connection.close()
+            connection.close_and_wait()
 
 
 def is_message(value: Value) -> bool:
@@ -375,6 +419,7 @@ class Pair:
         `how` maps a command name (or "name|subcommand") to a comparison that replaces the usual one.
         """
         ours, theirs = Side(self.subject, mode), Side(self.oracle, mode)
+        begin()
         done: list[str] = []
         try:
             for step in steps(script):

@@ -7,7 +7,9 @@ included, in the order in which they arrived. Anything that is not exactly RESP 
 Owner: the thread that made the connection. No reconnects, no retries; every read has a deadline.
 """
 
+import errno
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -77,7 +79,7 @@ def encode_all(requests: Iterable[Iterable[Argument]]) -> bytes:
 class Connection:
     """One socket to a server. `send` and `read` are separate, so that pipelines and pushes can be tested."""
 
-    def __init__(self, address: Address, *, resp: int = 2, timeout: float = 10.0, receive_buffer: int = 0) -> None:
+    def __init__(self, address: Address, *, resp: int = 2, timeout: float = 30.0, receive_buffer: int = 0) -> None:
         self.timeout = timeout
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -87,13 +89,26 @@ class Connection:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(timeout)
-        self.socket.connect(address)
+        if isinstance(address, str):
+            self._connect_unix(address)
+        else:
+            self.socket.settimeout(timeout)
+            self.socket.connect(address)
         self._received = bytearray()
         self._position = 0
         if resp == 3:
             reply = self.command("HELLO", 3)
             assert reply.kind == "map", f"HELLO 3 was answered with {reply!r}"
+
+    def _connect_unix(self, path: str) -> None:
+        """Waits while the listener's backlog is full. A Unix socket that does not block is refused then (EAGAIN), and
+        Python's timeouts make sockets that do not block."""
+        limit = struct.pack("ll", int(self.timeout), int(self.timeout % 1 * 1e6))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        try:
+            self.socket.connect(path)
+        except BlockingIOError:
+            raise TimeoutError(f"{path} accepted no connection in {self.timeout} s") from None
 
     # -- sending
 
@@ -154,6 +169,19 @@ class Connection:
 
     def close(self) -> None:
         self.socket.close()
+
+    def close_and_wait(self) -> None:
+        """Returns when the server has closed the connection too: its subscriptions and the like are gone."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.settimeout(self.timeout)
+            while self.socket.recv(1 << 16):
+                pass
+        except OSError as error:
+            if error.errno not in {errno.ENOTCONN, errno.ECONNRESET}:   # the server was faster
+                raise
+        finally:
+            self.socket.close()
 
     def __enter__(self) -> "Connection":
         return self

@@ -1,5 +1,6 @@
 """Glob patterns: examples of each element, the kept oddities, a plain recursive model, and the worst case's cost."""
 
+import itertools
 import time
 
 import pytest
@@ -66,13 +67,22 @@ def model(pattern: bytes, text: bytes) -> bool:
     return (len(text) == 1 and not pattern[1:].strip(b"*")) or model(pattern[1:], text[1:])
 
 
-@settings(max_examples=2000)
-@given(st.text("ab?*", max_size=9).map(str.encode), st.text("ab", max_size=9).map(str.encode))
+def test_all_short_patterns_and_texts_against_the_recursive_model() -> None:
+    texts = [bytes(text) for size in range(6) for text in itertools.product(b"ab", repeat=size)]
+    for size in range(5):
+        for letters in itertools.product(b"ab?*", repeat=size):
+            pattern = bytes(letters)
+            for text in texts:
+                assert glob_match(pattern, text) == model(pattern, text), (pattern, text)
+
+
+@settings(max_examples=300)
+@given(st.text("ab?*", min_size=5, max_size=9).map(str.encode), st.text("ab", max_size=9).map(str.encode))
 def test_against_the_recursive_model(pattern: bytes, text: bytes) -> None:
     assert glob_match(pattern, text) == model(pattern, text)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(st.text("ab*?[]^-\\", max_size=12).map(str.encode), st.binary(max_size=8))
 def test_no_pattern_breaks_it(pattern: bytes, text: bytes) -> None:
     assert glob_match(pattern, text) in (True, False)
