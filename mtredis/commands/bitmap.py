@@ -256,8 +256,8 @@ def run_operations(ctx: "Context", key: bytes, operations: list[Operation], last
     db = ctx.db
     needed = (last_bit >> 3) + 1
     has_grown = db.peek_length(key) < needed
-    if has_grown:
-        db.set_range(key, needed - 1, b"\0")
+    # Its encoding is that of a string changed in place from here on, even if no field gets another value.
+    db.set_range(key, needed - 1, b"\0" if has_grown else bytes(db.peek_view(key)[needed - 1 : needed]))
     results: list[int | None] = []
     changes = 0
     for each in operations:

@@ -51,6 +51,22 @@ SCRIPTS: dict[str, Script] = {
         GETBIT n 9223372036854775807
         GETBIT n 9223372036854775808
     """,
+    "bitfield-encoding": """
+        SET a xy
+        BITFIELD a GET u8 0
+        OBJECT ENCODING a
+        BITFIELD a SET u8 0 120
+        OBJECT ENCODING a
+        SET n 12
+        BITFIELD n INCRBY u8 0 0
+        OBJECT ENCODING n
+        SET f xy
+        BITFIELD f OVERFLOW FAIL INCRBY u8 0 255
+        OBJECT ENCODING f
+        SET l xy
+        BITFIELD l SET u8 80 1
+        OBJECT ENCODING l
+    """,
     "bitcount": r'SET k foobar\nSET n 12345678901\nSET b "\xff\x00\xf0\x0f\xaa"'.replace(r"\n", "\n")
     + "\nBITCOUNT k\nBITCOUNT n\nBITCOUNT b\nBITCOUNT missing\n"
     + "\n".join(
