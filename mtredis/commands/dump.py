@@ -56,8 +56,11 @@ def restore(ctx: "Context", argv: list[bytes]) -> None:
     if 0 <= expire_at <= ctx.now:
         if ctx.db.delete(key):
             ctx.modified(key, b"del")
+            ctx.propagate_deletion(key, ctx.server.config.lazyfree_lazy_server_del)
     else:
         put_payload(ctx, key, payload, expire_at, options)
+        if expire_at != UNKNOWN and not options.is_absolute:
+            ctx.propagate(argv[0], key, expire_at, *argv[3:], b"ABSTTL")
     ctx.reply.ok()
 
 

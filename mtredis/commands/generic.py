@@ -213,14 +213,14 @@ def copy(ctx: "Context", argv: list[bytes]) -> None:
 def expire(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key live for so many seconds more."""
     conditions = expire_conditions(argv)
-    set_expiry(ctx, argv[1], any_expiry(argv[2], True, ctx.now, "expire"), conditions)
+    set_expiry(ctx, argv, any_expiry(argv[2], True, ctx.now, "expire"), conditions)
 
 
 @command("PEXPIRE key milliseconds [condition=NX|XX|GT|LT]@7.0.0", flags=WRITE | FAST, since="2.6.0", complexity="O(1)")
 def pexpire(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key live for so many milliseconds more."""
     conditions = expire_conditions(argv)
-    set_expiry(ctx, argv[1], any_expiry(argv[2], False, ctx.now, "pexpire"), conditions)
+    set_expiry(ctx, argv, any_expiry(argv[2], False, ctx.now, "pexpire"), conditions)
 
 
 @command("EXPIREAT key unix-time-seconds [condition=NX|XX|GT|LT]@7.0.0", flags=WRITE | FAST, since="1.2.0",
@@ -228,7 +228,7 @@ def pexpire(ctx: "Context", argv: list[bytes]) -> None:
 def expireat(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key live until a unix time in seconds."""
     conditions = expire_conditions(argv)
-    set_expiry(ctx, argv[1], any_expiry(argv[2], True, 0, "expireat"), conditions)
+    set_expiry(ctx, argv, any_expiry(argv[2], True, 0, "expireat"), conditions)
 
 
 @command("PEXPIREAT key unix-time-milliseconds [condition=NX|XX|GT|LT]@7.0.0", flags=WRITE | FAST, since="2.6.0",
@@ -236,12 +236,12 @@ def expireat(ctx: "Context", argv: list[bytes]) -> None:
 def pexpireat(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key live until a unix time in milliseconds."""
     conditions = expire_conditions(argv)
-    set_expiry(ctx, argv[1], any_expiry(argv[2], False, 0, "pexpireat"), conditions)
+    set_expiry(ctx, argv, any_expiry(argv[2], False, 0, "pexpireat"), conditions)
 
 
-def set_expiry(ctx: "Context", key: bytes, at: int, conditions: int) -> None:
+def set_expiry(ctx: "Context", argv: list[bytes], at: int, conditions: int) -> None:
     """Sets the time to live if the conditions allow it, or deletes the key if the time has come; replies 1 or 0."""
-    db = ctx.db
+    db, key = ctx.db, argv[1]
     current = db.expire_at(key)
     if current == -2 or (conditions and not is_allowed(at, current, conditions)):
         ctx.reply.integer(0)
@@ -249,9 +249,11 @@ def set_expiry(ctx: "Context", key: bytes, at: int, conditions: int) -> None:
     if at <= ctx.now:
         db.delete(key)
         ctx.modified(key, b"del")
+        ctx.propagate_deletion(key, ctx.server.config.lazyfree_lazy_expire)
     else:
         db.set_expire(key, at)
         ctx.modified(key, b"expire")
+        ctx.propagate(b"PEXPIREAT", key, at, *argv[3:])
     ctx.reply.integer(1)
 
 

@@ -116,8 +116,12 @@ def geoadd(ctx: "Context", argv: list[bytes]) -> None:
             ctx.reply.integer(0)
             return
         zset = ctx.db.create(key, SortedSet)
-    added, updated = zset.update_many(argv[first + 2 :: 3], scores, options)
+    members = argv[first + 2 :: 3]
+    added, updated = zset.update_many(members, scores, options)
     ctx.modified(key, b"zadd", added + updated)
+    if added + updated:
+        pairs = [word for score, member in zip(scores, members, strict=True) for word in (int(score), member)]
+        ctx.propagate(b"zadd", *argv[1:first], *pairs)
     ctx.reply.integer(added + updated if counts_changes else added)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mtredis.errors import CommandError, NotFloat, NotInteger, SyntaxFault
 from mtredis.executor.arguments import INT64_MAX, INT64_MIN, cursor, scan_options
 from mtredis.executor.sampling import refuse_endless, slices
-from mtredis.keyspace.field_expiry import EXPIRED, KEY_GONE, NOT_EXPIRED, expire_field, meet_field
+from mtredis.keyspace.field_expiry import EXPIRED, KEY_GONE, NOT_EXPIRED, expire_due, expire_field, meet_field
 from mtredis.keyspace.types.hash import Hash
 from mtredis.lib.glob import glob_match
 from mtredis.lib.numbers import add_long_double, parse_integer
@@ -273,7 +273,7 @@ def hash_to_draw_from(ctx: "Context", key: bytes) -> Hash | None:
     keyspace = ctx.server.keyspace
     if hash_ is None or not 0 <= hash_.due < ctx.now or keyspace.expire_paused:
         return hash_
-    keyspace.expired_fields += hash_.expire(ctx.now)
+    expire_due(keyspace, ctx.db, key, hash_, hash_.length())
     ctx.announce(ctx.db.index, key, b"hexpired")
     if ctx.db.drop_if_empty(key, hash_):
         ctx.announce(ctx.db.index, key, b"del")
@@ -348,6 +348,7 @@ def hincrbyfloat(ctx: "Context", argv: list[bytes]) -> None:
             raise CommandError("ERR hash value is not a float") from None
     store(ctx, key, hash_, field, total, True)
     ctx.modified(key, b"hincrbyfloat")
+    ctx.propagate(b"HSETEX", key, b"KEEPTTL", b"FIELDS", 1, field, total)
     ctx.reply.bulk(total)
 
 

@@ -124,6 +124,12 @@ def end(ctx: "Context", key: bytes, hash_: Hash) -> None:
         ctx.notify(b"del", key)
 
 
+def propagate_deleted(ctx: "Context", key: bytes, fields: list[bytes]) -> None:
+    """What goes out for fields whose new time had come already."""
+    for field in fields:
+        ctx.propagate(b"HDEL", key, field)
+
+
 def count_deleted(ctx: "Context", deleted: int) -> None:
     """Fields whose new time had come already count as expired."""
     ctx.server.keyspace.expired_fields += deleted
@@ -177,6 +183,11 @@ def set_times(ctx: "Context", argv: list[bytes], kind: int, name: str) -> None:
     deleted = results.count(DELETED)
     count_deleted(ctx, deleted)
     ctx.modified(key, b"hdel" if deleted else b"hexpire", deleted + results.count(DONE))
+    if deleted:
+        propagate_deleted(ctx, key, [field for field, result in zip(fields, results, strict=True) if result == DELETED])
+    changed = [field for field, result in zip(fields, results, strict=True) if result == DONE]
+    if changed:
+        ctx.propagate(b"HPEXPIREAT", key, at, *argv[3:5 if condition else 4], len(changed), *changed)
     end(ctx, key, hash_)
     ctx.reply.integers(results)
 
@@ -272,6 +283,8 @@ def hgetdel(ctx: "Context", argv: list[bytes]) -> None:
         if expired:
             ctx.announce(ctx.db.index, key, b"hexpired")
         ctx.modified(key, b"hdel", deleted)
+        if deleted:
+            ctx.propagate(b"HDEL", key, *fields)
         end(ctx, key, hash_)
     ctx.reply.bulks(values)
 
@@ -305,6 +318,11 @@ def hgetex(ctx: "Context", argv: list[bytes]) -> None:
         ctx.announce(ctx.db.index, key, b"hexpired")
     event = (b"hpersist" if at == -1 else b"hexpire") if updated else b"hdel"
     ctx.modified(key, event, updated + deleted)
+    if deleted:
+        propagate_deleted(ctx, key, [field for field, value in zip(fields, values, strict=True) if value is not None])
+    elif updated:
+        words = [b"HPERSIST", key] if at == -1 else [b"HPEXPIREAT", key, at]
+        ctx.propagate(*words, argv[-len(fields) - 2], len(fields), *fields)
     end(ctx, key, hash_)
     ctx.reply.bulks(values)
 
@@ -349,6 +367,7 @@ def hsetex(ctx: "Context", argv: list[bytes]) -> None:
         if at != -1:
             count_deleted(ctx, (len(argv) - first) // 2 if result == DELETED else 0)
             ctx.notify(b"hdel" if result == DELETED else b"hexpire", key)
+            propagate_set(ctx, argv, first, at, result == DELETED)
     if hash_ is not None:
         end(ctx, key, hash_)
     ctx.reply.integer(int(is_met))
@@ -365,6 +384,18 @@ def set_fields(hash_: Hash, argv: list[bytes], first: int, kind: int, at: int, n
         if at != -1:
             result = change_time(hash_, argv[i], at, b"", now)
     return result
+
+
+def propagate_set(ctx: "Context", argv: list[bytes], first: int, at: int, is_deleted: bool) -> None:
+    """HSETEX with a time goes out with it as unix ms, or, if it had come already, as the end of the fields."""
+    if is_deleted:
+        propagate_deleted(ctx, argv[1], argv[first::2])
+        return
+    words: list[bytes | int] = [*argv]
+    for place in range(2, first):
+        if argv[place].upper() in _TIME_WORDS:
+            words[place : place + 2] = [b"PXAT", at]
+    ctx.propagate(*words)
 
 
 def meets(

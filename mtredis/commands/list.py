@@ -195,6 +195,7 @@ def pop_first(ctx: "Context", keys: list[bytes], left: bool, count: int) -> bool
             ctx.reply.bulk(key)
             ctx.reply.bulks(taken)
             popped(ctx, key, elements, left, len(taken))
+            ctx.propagate(b"LPOP" if left else b"RPOP", key, len(taken))
             return True
     return False
 
@@ -279,6 +280,7 @@ def blocking_pop(ctx: "Context", argv: list[bytes], left: bool) -> None:
         if elements is not None:
             ctx.reply.bulks([key, elements.pop(left)])
             popped(ctx, key, elements, left, 1)
+            ctx.propagate(b"LPOP" if left else b"RPOP", key)
             return
     wait(ctx, argv[1:-1], timeout)
 
@@ -315,7 +317,9 @@ def blmove(ctx: "Context", argv: list[bytes]) -> None:
     """Moves an element from one list to another as LMOVE does; waits for one if need be."""
     left, target_left = is_left(argv[3]), is_left(argv[4])
     timeout = blocking_timeout(argv[5], ctx.now)
-    if not move(ctx, argv, left, target_left):
+    if move(ctx, argv, left, target_left):
+        ctx.propagate(b"LMOVE", *argv[1:5])
+    else:
         wait_for_source(ctx, argv[1], timeout)
 
 
@@ -325,7 +329,9 @@ def blmove(ctx: "Context", argv: list[bytes]) -> None:
 def brpoplpush(ctx: "Context", argv: list[bytes]) -> None:
     """Moves the rightmost element of a list to the left of another as RPOPLPUSH does; waits for one if need be."""
     timeout = blocking_timeout(argv[3], ctx.now)
-    if not move(ctx, argv, False, True):
+    if move(ctx, argv, False, True):
+        ctx.propagate(b"RPOPLPUSH", argv[1], argv[2])
+    else:
         wait_for_source(ctx, argv[1], timeout)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 UNORDERED = ("nondeterministic_output_order",)
 RANDOM = ("nondeterministic_output",)
 REBUILT_BELOW = 5  # SPOP of most members makes a new set of the rest, from this ratio on; its encoding may be another
+REMOVED_AT_ONCE = 1024  # members in one SREM that goes out for SPOP
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
@@ -170,6 +171,7 @@ def spop(ctx: "Context", argv: list[bytes]) -> None:
     if members is not None:
         popped = members.pop()
         ctx.modified(key, b"spop")
+        ctx.propagate(b"SREM", key, popped)
         drop_if_empty(ctx, key, members)
     ctx.reply.bulk_or_null(popped)
 
@@ -182,7 +184,9 @@ def pop_many(ctx: "Context", key: bytes, members: Set, count: int) -> list[bytes
         ctx.modified(key, b"spop", len(popped))
         ctx.db.delete(key)
         ctx.notify(b"del", key)
-    elif rest * REBUILT_BELOW > count:
+        ctx.propagate_deletion(key, ctx.server.config.lazyfree_lazy_server_del)
+        return popped
+    if rest * REBUILT_BELOW > count:
         popped = members.sample(count)
         members.remove_many(popped)
         ctx.modified(key, b"spop", count)
@@ -191,6 +195,8 @@ def pop_many(ctx: "Context", key: bytes, members: Set, count: int) -> list[bytes
         popped = members.split(rest, smaller)
         ctx.db.put(key, smaller, ctx.db.expire_at(key))
         ctx.modified(key, b"spop", count)
+    for at in range(0, count, REMOVED_AT_ONCE):
+        ctx.propagate(b"SREM", key, *popped[at : at + REMOVED_AT_ONCE])
     return popped
 
 

@@ -105,6 +105,10 @@ def set_(ctx: "Context", argv: list[bytes]) -> None:
     is_set = not options & (NX | XX) or ctx.db.exists(key) == bool(options & XX)
     if is_set:
         store(ctx, key, argv[2], expire_at, bool(options & KEEPTTL))
+        if options & (EX | PX | EXAT):
+            ctx.propagate(b"SET", key, argv[2], b"PXAT", expire_at)
+        elif options & GET and not options & PXAT:
+            ctx.propagate(*argv[:3], *[word for word in argv[3:] if word.upper() != b"GET"])
     if options & GET or not is_set:
         ctx.reply.bulk_or_null(former)
     else:
@@ -138,15 +142,20 @@ def setnx(ctx: "Context", argv: list[bytes]) -> None:
          deprecated_since="2.6.12", replaced_by="`SET` with the `EX` argument")
 def setex(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key hold a string for a number of seconds."""
-    store(ctx, argv[1], argv[3], positive_expiry(argv[2], True, ctx.now, "setex"), False)
-    ctx.reply.ok()
+    set_until(ctx, argv[1], argv[3], positive_expiry(argv[2], True, ctx.now, "setex"))
 
 
 @command("PSETEX key milliseconds value", flags=WRITE | DENYOOM, since="2.6.0", complexity="O(1)",
          key_flags="OW UPDATE", deprecated_since="2.6.12", replaced_by="`SET` with the `PX` argument")
 def psetex(ctx: "Context", argv: list[bytes]) -> None:
     """Makes a key hold a string for a number of milliseconds."""
-    store(ctx, argv[1], argv[3], positive_expiry(argv[2], False, ctx.now, "psetex"), False)
+    set_until(ctx, argv[1], argv[3], positive_expiry(argv[2], False, ctx.now, "psetex"))
+
+
+def set_until(ctx: "Context", key: bytes, value: bytes, expire_at: int) -> None:
+    """SETEX and PSETEX."""
+    store(ctx, key, value, expire_at, False)
+    ctx.propagate(b"SET", key, value, b"PXAT", expire_at)
     ctx.reply.ok()
 
 
@@ -198,6 +207,7 @@ def getset(ctx: "Context", argv: list[bytes]) -> None:
     former = ctx.db.string(argv[1])
     ctx.db.set_string(argv[1], argv[2])
     ctx.modified(argv[1], b"set")
+    ctx.propagate(b"SET", argv[1], argv[2])
     ctx.reply.bulk_or_null(former)
 
 
@@ -207,6 +217,7 @@ def getdel(ctx: "Context", argv: list[bytes]) -> None:
     value = ctx.db.string(argv[1])
     if value is not None and ctx.db.delete(argv[1]):
         ctx.modified(argv[1], b"del")
+        ctx.propagate(b"DEL", argv[1])
     ctx.reply.bulk_or_null(value)
 
 
@@ -226,11 +237,14 @@ def getex(ctx: "Context", argv: list[bytes]) -> None:
     if options & (EXAT | PXAT) and expire_at <= ctx.now:
         ctx.db.delete(key)
         ctx.modified(key, b"del")
+        ctx.propagate_deletion(key, ctx.server.config.lazyfree_lazy_expire)
     elif options & (EX | PX | EXAT | PXAT):
         ctx.db.set_expire(key, expire_at)
         ctx.modified(key, b"expire")
+        ctx.propagate(b"PEXPIREAT", key, expire_at)
     elif options & PERSIST and ctx.db.persist(key):
         ctx.modified(key, b"persist")
+        ctx.propagate(b"PERSIST", key)
     ctx.reply.bulk(value)
 
 
@@ -304,6 +318,7 @@ def incrbyfloat(ctx: "Context", argv: list[bytes]) -> None:
     total = add_long_double(b"0" if value is None else value, argv[2])
     ctx.db.set_plain_keep_ttl(argv[1], total)
     ctx.modified(argv[1], b"incrbyfloat")
+    ctx.propagate(b"SET", argv[1], total, b"KEEPTTL")
     ctx.reply.bulk(total)
 
 

@@ -63,6 +63,7 @@ def run_queued(ctx: "Context", transaction: Transaction) -> None:
     finally:
         ctx.in_exec = False
         keyspace.version_end()
+        ctx.propagate_nothing()   # the queued commands have gone out, each by itself
         discard_transaction(ctx, ctx.client)
 
 

@@ -53,7 +53,7 @@ class Blocked:
     shown: list[bytes]     # as the client sent it
     db_index: int
     keys: tuple[bytes, ...]
-    null: str              # what the timeout replies: "null" or "null_array"
+    null: str | bytes      # what the timeout replies: "null" or "null_array", or these encoded bytes
     on_missing: bool
     value_type: bytes | None   # what a key must hold to have something for the client; None: anything
     microseconds: int      # that the handler has taken so far
@@ -136,7 +136,7 @@ class Blocking:
 
     def wait(
         self, client: "Client", command: Command, argv: list[bytes], shown: list[bytes], db_index: int, now: int,
-        microseconds: int, keys: list[bytes], timeout: int, null: str, on_missing: bool,
+        microseconds: int, keys: list[bytes], timeout: int, null: str | bytes, on_missing: bool,
     ) -> None:  # fmt: skip
         """The client waits for one of the keys, `timeout` ms from `now` on (0: for ever)."""
         blocked = Blocked(
@@ -197,6 +197,16 @@ class Blocking:
             return False
         self._end(blocked, UNBLOCKED if with_error else None)
         return True
+
+    def get(self, client_id: int) -> Blocked | None:
+        """What a client waits in; None if it does not wait."""
+        return self._clients.get(client_id)
+
+    def fail(self, client_id: int, text: str) -> None:
+        """A client that waits goes on with an error."""
+        blocked = self._clients.get(client_id)
+        if blocked is not None:
+            self._end(blocked, text)
 
     def expire(self, now: int) -> None:
         """Those whose time is over get their null; sets the next alarm."""

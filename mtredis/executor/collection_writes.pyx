@@ -8,12 +8,14 @@ Limit: of several members or fields for a set, a hash or a sorted set that is th
 set them once more does no harm, but a handler that gets through after all does not count them as new.
 """
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.string cimport memchr
 from mtredis.client cimport Connection
 from mtredis.collection_reads cimport ScoreBound, find_between, read_bound
 from mtredis.executor.collection_change cimport (
     close_collection, close_removal, end_removal, is_other, open_collection, write_element,
 )
 from mtredis.executor.native cimport text
+from mtredis.executor.native_effects cimport has_room_for_effect
 from mtredis.keyspace.collection cimport Change, change_end
 from mtredis.keyspace.encoding.listpack cimport Element
 from mtredis.keyspace.entry cimport TYPE_HASH, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, entry_type, entry_word
@@ -82,6 +84,10 @@ cdef bint run_srem(Writing *writing) noexcept nogil:
     return close_removal(writing, &change, removed, set_length(change.word))
 
 
+cdef inline size_t text_length(Element *member) noexcept nogil:
+    return member.length if member.text != NULL else 0
+
+
 cdef bint run_spop(Writing *writing) noexcept nogil:
     """SPOP key"""
     cdef Connection *connection = writing.connection
@@ -92,7 +98,8 @@ cdef bint run_spop(Writing *writing) noexcept nogil:
         return write_null(&connection.out, connection.resp) == 0
     if is_other(writing, TYPE_SET) or not open_collection(writing, &change, 0):
         return False
-    if not set_draw(writing.core, change.word, &place, &member) or not write_element(connection, &member):
+    if (not set_draw(writing.core, change.word, &place, &member) or not write_element(connection, &member)
+            or not has_room_for_effect(writing.counts.effects, writing.key_length + text_length(&member))):
         change_end(&change)
         return False
     writing.counts.dirty[0] += 1
@@ -352,21 +359,39 @@ cdef bint write_id(Connection *connection, const uint64_t *id) noexcept nogil:
     return write_bulk(&connection.out, digits, length + unsigned_to_text(digits + length, id[1])) == 0
 
 
+cdef bint read_id(Writing *writing, uint64_t *id) noexcept nogil:
+    """An id in full, as it stands in a log that is replayed: ms-seq; False: anything else, or somebody wants effects."""
+    cdef size_t length
+    cdef const char *word = text(writing, 2, &length)
+    cdef const char *dash = <const char *> memchr(word, c'-', length)
+    cdef int64_t ms, seq
+    if dash == NULL or writing.counts.effects != NULL:
+        return False
+    if not integer_from_text(word, dash - word, &ms) or not integer_from_text(
+            dash + 1, length - (dash - word) - 1, &seq) or ms < 0 or seq < 0:
+        return False
+    id[0] = <uint64_t> ms
+    id[1] = <uint64_t> seq
+    return True
+
+
 cdef bint run_xadd(Writing *writing) noexcept nogil:
-    """XADD key * field value [field value ...]"""
+    """XADD key *|id field value [field value ...]"""
     cdef const char *fields[STREAM_FIELDS_MAX]
     cdef size_t lengths[STREAM_FIELDS_MAX]
     cdef uint32_t count = writing.request.argc - 3
     cdef uint32_t i
     cdef Change change
     cdef uint64_t id[2]
+    cdef uint64_t explicit_id[2]
+    cdef bint is_made = writing.arguments[2].length == 1 and writing.query.data[writing.arguments[2].offset] == c'*'
     cdef int code
-    if count & 1 or count > STREAM_FIELDS_MAX or is_other(writing, TYPE_STREAM) or \
-            writing.arguments[2].length != 1 or writing.query.data[writing.arguments[2].offset] != c'*':
+    if count & 1 or count > STREAM_FIELDS_MAX or is_other(writing, TYPE_STREAM) or not (
+            is_made or read_id(writing, explicit_id)):
         return False
     for i in range(count):
         fields[i] = text(writing, i + 3, &lengths[i])
     if not open_collection(writing, &change, 0 if writing.entry != NULL else stream_create()):
         return False
-    code = stream_append(writing.core, &change.word, NULL, writing.core.now, fields, lengths, count, id)
+    code = stream_append(writing.core, &change.word, NULL if is_made else explicit_id, writing.core.now, fields, lengths, count, id)
     return close_collection(writing, &change, TYPE_STREAM, code, code >= 0) and write_id(writing.connection, id)

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 from mtredis.client cimport Client, Connection, Settings, SharedSettings
 from mtredis.keyspace.database cimport Database, Keyspace
+from mtredis.propagate cimport Propagation
 from mtredis.protocol.reply cimport Reply
 
 cdef class Context:
@@ -10,6 +11,9 @@ cdef class Context:
     cdef readonly Database db
     cdef readonly object server
     cdef readonly Keyspace keyspace
+    cdef readonly Propagation propagation
+    cdef public bint replays              # the commands are effects of former ones (AOF): what was allowed then, is
+    cdef bint is_replaced                 # the handler has said what goes into the write stream for it
     cdef public object execute_queued     # callable (command, argv): runs one command of a transaction
     cdef public object notifier           # callable (event, key, db index), when keyspace events are published
     cdef public object watches            # executor.transaction.Watches

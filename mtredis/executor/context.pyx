@@ -2,8 +2,9 @@
 """The context: all that a command handler may touch, and the one funnel through which changes are made known.
 
 Idea: there is one `Context`; the executor points it at the client whose command runs. `modified()` is the funnel: dirty
-count, WATCH, blocked clients, keyspace events (and, later, the streams to AOF and replicas) hang on it, so no handler
-can do half.
+count, WATCH, blocked clients and keyspace events hang on it, so no handler can do half. The dirty count decides about the
+write stream, too: a command that has raised it goes out as it was asked for, unless its handler says by `propagate` what
+goes out instead: times that are absolute, members that were chosen, ids that were made.
 
 Owner: the executor thread. Invariant: outside a command `connection` is NULL and `db` is whatever cron last selected.
 """
@@ -24,6 +25,7 @@ cdef class Context:
         self.reply = Reply()
         self.databases = [keyspace[i] for i in range(len(keyspace))]
         self.db = self.databases[0]
+        self.propagation = Propagation()
         self.queues = [{} for _ in self.databases]
         self.ready = {}
 
@@ -70,14 +72,15 @@ cdef class Context:
         """False where nobody waits: inside EXEC. A handler then replies as if the timeout had passed."""
         return self.connection != NULL and not self.in_exec
 
-    def block(self, keys, int64_t timeout_ms, str null not None, bint on_missing=False) -> None:
+    def block(self, keys, int64_t timeout_ms, null not None, bint on_missing=False) -> None:
         """Has the client wait until one of the keys is modified, in place of a reply; the handler then runs again.
 
-        `timeout_ms` from now on (0: for ever) the client gets the reply named by `null`: "null" or "null_array". With
-        `on_missing` the handler also runs again when a key is lost. On such a run nothing but the keys counts: the
+        `timeout_ms` from now on (0: for ever) the client gets the reply named by `null`: "null" or "null_array", or
+        these encoded bytes. With `on_missing` the handler also runs again when a key is lost. On such a run nothing but the keys counts: the
         client keeps its place in the queues and its deadline. argv may be changed before; it is kept.
         """
-        if not self.may_block or self.wait is not None or null not in ("null", "null_array"):
+        if not self.may_block or self.wait is not None or (
+                null not in ("null", "null_array") and type(null) is not bytes):
             raise RuntimeError("a command blocks where it must not")
         self.wait = (keys, timeout_ms, null, on_missing)
 
@@ -102,6 +105,28 @@ cdef class Context:
             self.touched(self.db.index, key)
         if gates & GATE_NOTIFY:
             self.notifier(event, key, self.db.index)
+
+    @property
+    def propagates(self) -> bool:
+        """Whether anybody reads the write stream; False: arguments of `propagate` that are dear need not be made."""
+        return self.propagation.is_on
+
+    def propagate(self, *argv) -> None:
+        """A command (of bytes and integers) that goes out, in the current database, in place of the one that runs.
+
+        Several calls: all of them, in order, as one unit.
+        """
+        self.is_replaced = True
+        if self.propagation.is_on:
+            self.propagation.append(self.db.index, argv)
+
+    def propagate_deletion(self, bytes key not None, bint lazily) -> None:
+        """The deletion of a key goes out, as UNLINK if a parameter `lazyfree-lazy-*` asks for it."""
+        self.propagate(b"UNLINK" if lazily else b"DEL", key)
+
+    def propagate_nothing(self) -> None:
+        """Nothing goes out in place of the command that runs, whatever it has changed."""
+        self.is_replaced = True
 
     def notify(self, bytes event not None, bytes key not None) -> None:
         """Publishes a keyspace event that is no change by itself."""

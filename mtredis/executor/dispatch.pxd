@@ -3,9 +3,11 @@
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.client cimport Connection, Settings, SharedSettings
 from mtredis.executor.context cimport Context
+from mtredis.executor.native cimport Counts
 from mtredis.keyspace.core cimport Core
 from mtredis.keyspace.database cimport Keyspace
 from mtredis.lib.buffer cimport Buffer
+from mtredis.propagate cimport Propagation
 from mtredis.protocol.parser cimport Query, Request
 from mtredis.protocol.reply cimport Reply
 from mtredis.registry.table cimport CommandEntry
@@ -20,6 +22,8 @@ cdef class Dispatcher:
     cdef Settings *settings
     cdef Core *core
     cdef readonly Context context
+    cdef readonly Propagation propagation
+    cdef bint left_changes               # by a native command that has then refused: its handler's are to go out
     cdef Buffer scratch                  # what a blocked client gets: the loop holds its own buffer
     cdef object blocked                  # executor.blocking.Blocked whose handler is run again, or None
     cdef Keyspace keyspace
@@ -44,6 +48,8 @@ cdef class Dispatcher:
 
     cdef int execute(self, Connection *connection) except -1
     cdef bint run_native(self, Connection *connection, Query *query, Request *request, CommandEntry *entry) noexcept
+    cdef bint run_native_write(self, Connection *connection, Query *query, Request *request, CommandEntry *entry,
+                               Counts *counts) noexcept
     cdef int call(self, Connection *connection, Query *query, Request *request) except -1
     cdef int dispatch(self, Connection *connection, CommandEntry *entry, object command, list argv) except -1
     cdef int serve_blocked(self) except -1
@@ -52,6 +58,7 @@ cdef class Dispatcher:
     cdef reply_error(self, error)
     cdef fail(self, size_t mark, error)
     cdef int invoke(self, CommandEntry *entry, object command, list argv) except -1
+    cdef int propagate(self, int64_t dirty, list argv) except -1
     cdef int block(self, object command, list argv, list shown, int64_t elapsed) except -1
     cdef int count(self, CommandEntry *entry, object command, list shown, int64_t elapsed, bint failed) except -1
     cdef int enter_blocked(self, Connection *connection) except -1

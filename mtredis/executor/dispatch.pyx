@@ -22,6 +22,7 @@ from mtredis.client cimport (
 )
 from mtredis.executor.context cimport Context
 from mtredis.executor.native cimport Counts, run_read, run_write
+from mtredis.executor.native_effects cimport effect_put, effect_reserve
 from mtredis.keyspace.core cimport core_set_now, version_begin, version_end
 from mtredis.lib.atomics cimport add_u64
 from mtredis.lib.buffer cimport Buffer, buffer_free
@@ -39,7 +40,9 @@ cdef enum:
     LONG_MICROSECONDS = 20000    # a command that stops the others for so long is one to mention
 
 cdef uint64_t WRITES = registry.WRITE
+cdef uint64_t PROPAGATED = registry.WRITE | registry.MAY_REPLICATE
 cdef uint64_t BLOCKS = registry.BLOCKING
+cdef uint64_t TOUCHES_ARBITRARY_KEYS = registry.TOUCHES_ARBITRARY_KEYS
 
 # Their replies are messages, which CLIENT REPLY OFF does not silence.
 CONFIRMED = frozenset((b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe"))
@@ -54,6 +57,7 @@ cdef class Dispatcher:
         self.settings_holder = settings
         self.settings = &settings.values
         self.context = Context(server, keyspace, settings)
+        self.propagation = self.context.propagation
         self.reply = self.context.reply
         self.context.execute_queued = self.execute_queued
         self.postponed = []
@@ -100,7 +104,7 @@ cdef class Dispatcher:
         if entry.native < NATIVE_READS_END:
             ran = run_read(self.core, gates, connection, query, request, entry.native, &counts)
         else:
-            ran = run_write(self.core, self.settings, connection, query, request, entry.native, &counts)
+            ran = self.run_native_write(connection, query, request, entry, &counts)
         if not ran:
             return False
         if timed:
@@ -115,6 +119,27 @@ cdef class Dispatcher:
         connection.commands += 1
         connection.last_command = entry.id
         return True
+
+    cdef bint run_native_write(self, Connection *connection, Query *query, Request *request, CommandEntry *entry,
+                               Counts *counts) noexcept:
+        """Executes a write, and puts what it has changed into the write stream."""
+        cdef int64_t dirty = self.context.dirty
+        cdef size_t mark = connection.out.length
+        cdef bint ran
+        counts.effects = NULL
+        if not self.propagation.is_on:
+            return run_write(self.core, self.settings, connection, query, request, entry.native, counts)
+        if not effect_reserve(self.propagation, query, request):
+            return False
+        counts.effects = &self.propagation.pending
+        counts.expire_at = -1
+        ran = run_write(self.core, self.settings, connection, query, request, entry.native, counts)
+        if self.context.dirty != dirty:
+            if ran:
+                effect_put(self.propagation, connection, query, request, entry.native, mark, counts.expire_at)
+            else:
+                self.left_changes = True
+        return ran
 
     cdef int call(self, Connection *connection, Query *query, Request *request) except -1:
         """Executes one request through its Python handler."""
@@ -233,8 +258,13 @@ cdef class Dispatcher:
         cdef size_t mark = self.reply.out.length
         cdef int64_t start = monotonic_us()
         cdef int64_t elapsed
+        cdef int64_t dirty = self.context.dirty - self.left_changes
         cdef list shown = argv
         cdef bint failed
+        cdef bint is_unit = self.propagation.depth > 0 or not entry.flags & TOUCHES_ARBITRARY_KEYS
+        self.context.is_replaced = self.left_changes = False
+        if is_unit:
+            self.propagation.unit_begin()
         if self.blocked is not None:
             shown = self.blocked.shown
         elif entry.flags & BLOCKS:
@@ -250,6 +280,10 @@ cdef class Dispatcher:
             self.on_bug(command.name.decode(), error)
             self.fail(mark, CommandError("ERR internal error, see the server's log"))
         elapsed = monotonic_us() - start
+        if self.propagation.is_on and entry.flags & PROPAGATED:   # what DEBUG has changed is not in the stream
+            self.propagate(dirty, argv)
+        if is_unit:
+            self.propagation.unit_end()
         if self.context.wait is not None:
             self.reply.out.length = mark
             return self.block(command, argv, shown, elapsed)
@@ -261,6 +295,12 @@ cdef class Dispatcher:
         if self.settings.gates & GATE_MONITORED and self.blocked is None:
             self.on_monitor(self.context.client, command, shown)
         return RAN
+
+    cdef int propagate(self, int64_t dirty, list argv) except -1:
+        """The command goes into the write stream, if it has changed something and its handler has not seen to that."""
+        if not self.context.is_replaced and self.context.wait is None and self.context.dirty != dirty:
+            self.propagation.append(self.context.db.index, argv)
+        return 0
 
     cdef int block(self, object command, list argv, list shown, int64_t elapsed) except -1:
         """The handler has called `block`: its client waits, or goes on waiting."""
@@ -344,6 +384,8 @@ cdef class Dispatcher:
         self.enter_blocked(client.connection)
         if error is not None:
             self.reply_error(error)
+        elif type(blocked.null) is bytes:
+            self.reply.raw(blocked.null)
         elif blocked.null == "null":
             self.reply.null()
         else:

@@ -4,12 +4,15 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mtredis.client cimport Connection, Settings
 from mtredis.keyspace.core cimport Core, Table
 from mtredis.keyspace.entry cimport Entry
+from mtredis.lib.buffer cimport Buffer
 from mtredis.protocol.parser cimport Argument, Query, Request
 
 cdef struct Counts:              # of the executor, which a native command adds to
     int64_t *dirty
     int64_t *hits
     int64_t *misses
+    int64_t expire_at            # unix ms: the time that the command has set; -1: none (native_effects.pyx)
+    Buffer *effects              # where what the command has done goes; NULL: nowhere
 
 cdef struct Writing:             # one write under way
     Core *core

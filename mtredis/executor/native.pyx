@@ -7,11 +7,12 @@ unusual options, faults, wrong types, gates in force, expired keys (somebody mus
 is the handler's, running out of memory too. A table says for each command how many arguments its plain form has and
 which function runs it: `string_writes.pyx`, `list_writes.pyx`, `collection_writes.pyx`; reads: `mtredis/reads.pyx`.
 
-Owner: the executor thread. A new command needs its number and name in `registry/table`, a function, and its line below.
+Owner: the executor thread. A new command needs its number and name in `registry/table`, a function, its line below, and a
+case in `native_effects.pyx` if it would not do the same again.
 """
 from libc.stdint cimport uint32_t
 from mtredis.client cimport (
-    GATE_BLOCKED, GATE_MEMORY, GATES_OF_CHANGES, GATES_OF_READS, GATES_OF_WRITES, Connection, Settings,
+    GATE_BLOCKED, GATE_DISK_ERROR, GATE_MEMORY, GATES_OF_CHANGES, GATES_OF_READS, GATES_OF_WRITES, Connection, Settings,
 )
 from mtredis.executor.collection_writes cimport (
     run_hdel, run_hincrby, run_hmset, run_hset, run_hsetnx, run_sadd, run_spop, run_srem, run_xadd, run_zadd,
@@ -88,6 +89,8 @@ cdef bint run_read(Core *core, uint32_t gates, Connection *connection, Query *qu
     reading.now = core.now
     reading.limit = <size_t> -1
     if native == NATIVE_PING:
+        if gates & GATE_DISK_ERROR:   # PING is refused then, too
+            return False
         return write_read(native, &reading, NULL)
     key = &query.arguments[request.first + 1]
     data = query.data + key.offset

@@ -118,6 +118,8 @@ class TrimWords:
         self.threshold = 0
         self.is_approximate = False
         self.limit = -1
+        self._threshold_at = 0
+        self._limit_at: list[int] = []   # where LIMIT stands
 
     def take(self, argv: list[bytes], at: int) -> int:
         """Reads the option at `at`; where the next word stands, or `at` if it is none of these options."""
@@ -128,6 +130,7 @@ class TrimWords:
             return self._strategy(argv, at + 1, word == b"MINID")
         if word == b"LIMIT":
             self.limit = integer(argv[at + 1])
+            self._limit_at.append(at)
             if self.limit < 0:
                 raise CommandError("ERR The LIMIT argument must be >= 0.")
             return at + 2
@@ -146,18 +149,36 @@ class TrimWords:
             if self.threshold < 0:
                 raise CommandError("ERR The MAXLEN argument must be >= 0.")
         self.by_id = by_id
+        self._threshold_at = at
         return at + 1
 
-    def result(self, keyspace: Any) -> Trim | None:
-        """What the options mean together; None: nothing to trim. The keyspace's limits make up for a missing LIMIT."""
+    def exact(self, argv: list[bytes], stream: Any) -> list[bytes]:
+        """The command with the trimming that "~" has led to, instead of the one that it allows."""
+        if not self.is_approximate or self.by_id is None:
+            return argv
+        words = argv[:]
+        words[self._threshold_at - 1] = b"="
+        if not self.by_id:
+            words[self._threshold_at] = b"%d" % len(stream)
+        else:
+            words[self._threshold_at] = format_id(stream.first_id if len(stream) else MAX_ID)
+        for at in reversed(self._limit_at):
+            del words[at:at + 2]
+        return words
+
+    def result(self, keyspace: Any, is_replayed: bool = False) -> Trim | None:
+        """What the options mean together; None: nothing to trim. The keyspace's limits make up for a missing LIMIT.
+
+        What is replayed has been trimmed by its LIMIT before, and redis-server leaves the word in its AOF.
+        """
         if self.limit > 0 and self.by_id is None:
             raise CommandError("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
-        limit = self.limit
-        if limit >= 0 and not self.is_approximate:
+        limit = 0 if is_replayed else self.limit
+        if not is_replayed and limit >= 0 and not self.is_approximate:
             raise CommandError("ERR syntax error, LIMIT cannot be used without the special ~ option")
         if self.by_id is None:
             return None
-        if not self.is_approximate:
+        if not self.is_approximate or is_replayed:
             limit = 0
         elif limit < 0:
             limit = 100 * keyspace.limits["stream_node_max_entries"]

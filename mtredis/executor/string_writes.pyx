@@ -43,7 +43,7 @@ cdef inline bint read_time(Writing *writing, uint32_t index, int64_t unit, int64
     cdef int64_t time
     if not integer_from_text(word, length, &time) or time <= 0 or time > (INT64_MAX - since) // unit:
         return False
-    expire_at[0] = since + time * unit
+    expire_at[0] = writing.counts.expire_at = since + time * unit
     return expire_at[0] > writing.core.now
 
 
@@ -58,7 +58,7 @@ cdef struct SetOptions:
 
 
 cdef bint read_set_options(Writing *writing, SetOptions *options) noexcept nogil:
-    """NX or XX, and EX, PX or KEEPTTL; False: anything else, or anything twice."""
+    """NX or XX, and EX, PX, PXAT or KEEPTTL; False: anything else, or anything twice."""
     cdef uint32_t i = 3
     cdef size_t length
     cdef const char *word
@@ -81,6 +81,11 @@ cdef bint read_set_options(Writing *writing, SetOptions *options) noexcept nogil
                 writing, i + 1, 1000 if first == c'e' else 1, writing.core.now, &options.expire_at):
             options.has_expiry = True
             i += 1
+        # As it stands in a log that is replayed; the write stream wants it as it was written.
+        elif is_word(word, length, b"PXAT", 4) and writing.counts.effects == NULL and (
+                i + 1 < writing.request.argc) and read_time(writing, i + 1, 1, 0, &options.expire_at):
+            options.has_expiry = True
+            i += 1
         else:
             return False
         i += 1
@@ -88,7 +93,7 @@ cdef bint read_set_options(Writing *writing, SetOptions *options) noexcept nogil
 
 
 cdef bint run_set(Writing *writing) noexcept nogil:
-    """SET key value [NX|XX] [EX seconds|PX milliseconds|KEEPTTL]"""
+    """SET key value [NX|XX] [EX seconds|PX milliseconds|PXAT unix-time-milliseconds|KEEPTTL]"""
     cdef SetOptions options
     if writing.request.argc == 3:
         return store(writing, 2, -1, 0) and write_ok(writing)

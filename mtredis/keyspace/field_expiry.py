@@ -39,6 +39,8 @@ def expire_field(
         return EXPIRED
     hash_.delete(field)
     keyspace.expired_fields += 1
+    if keyspace.on_fields_expired is not None:
+        keyspace.on_fields_expired(db.index, key, [field])
     return KEY_GONE if not keeps_key and db.drop_if_empty(key, hash_) else EXPIRED
 
 
@@ -53,6 +55,13 @@ def meet_field(
         if found == KEY_GONE:
             announce(db.index, key, b"del")
     return found
+
+
+def expire_due(keyspace: "Keyspace", db: "Database", key: bytes, hash_: Hash, limit: int) -> None:
+    """Deletes the fields that are due, at most so many; the hash stays, even if it is empty then."""
+    if keyspace.on_fields_expired is not None:
+        keyspace.on_fields_expired(db.index, key, hash_.due_fields(keyspace.now, limit))
+    keyspace.expired_fields += hash_.expire(keyspace.now, limit)
 
 
 class FieldExpiry:
@@ -87,7 +96,7 @@ class FieldExpiry:
         while (key := db.next_due()) is not None:
             hash_ = db.peek(key, Hash)
             if hash_ is not None:    # else the time of the key as a whole was over, too
-                self._keyspace.expired_fields += hash_.expire(self._keyspace.now, FIELDS_AT_ONCE)
+                expire_due(self._keyspace, db, key, hash_, FIELDS_AT_ONCE)
                 self._announce(db.index, key, b"hexpired")
                 if db.drop_if_empty(key, hash_):
                     self._announce(db.index, key, b"del")

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("collection_reads",),
     ("reading",),
     ("keyspace",),
-    ("client",),
+    ("client", "propagate"),
     ("ops",),
     ("registry",),
     ("protocol",),

@@ -117,6 +117,7 @@ def pop_first(ctx: "Context", keys: list[bytes], highest: bool, count: int) -> b
     if zset is None:
         return False
     pairs = take(ctx, key, zset, count, highest=highest)
+    ctx.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, len(pairs) // 2)
     ctx.reply.array(2)
     ctx.reply.bulk(key)
     reply_pairs(ctx, pairs, is_nested=True)
@@ -149,6 +150,7 @@ def pop_or_wait(ctx: "Context", argv: list[bytes], *, highest: bool) -> None:
         wait(ctx, keys, timeout)
         return
     member, score = take(ctx, key, zset, 1, highest=highest)
+    ctx.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key)
     ctx.reply.array(3)
     ctx.reply.bulk(key)
     ctx.reply.bulk(member)

@@ -74,7 +74,7 @@ def xadd(ctx: "Context", argv: list[bytes]) -> None:
     words = TrimWords()
     at, is_creating = (2, True) if argv[2] == b"*" else xadd_options(argv, words)
     number, is_partial = (None, False) if argv[at:at + 1] in ([], [b"*"]) else new_id(argv[at])
-    how = words.result(ctx.keyspace) if at > 2 else None
+    how = words.result(ctx.keyspace, ctx.replays) if at > 2 else None
     at += 1
     if at >= len(argv) or (len(argv) - at) % 2:
         raise CommandError("ERR wrong number of arguments for 'xadd' command")
@@ -93,6 +93,9 @@ def xadd(ctx: "Context", argv: list[bytes]) -> None:
     ctx.modified(key, b"xadd")
     if how is not None and trim(stream, how):
         ctx.notify(b"xtrim", key)
+    if ctx.propagates:
+        name = added if number is None or is_partial else argv[at - 1]
+        ctx.propagate(*words.exact(argv[:at - 1], stream), name, *argv[at:])
     ctx.reply.bulk(added)
 
 
@@ -128,10 +131,12 @@ def xtrim(ctx: "Context", argv: list[bytes]) -> None:
         at = following
     if words.by_id is None and words.limit <= 0:
         raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
-    how = words.result(ctx.keyspace)
+    how = words.result(ctx.keyspace, ctx.replays)
     stream = ctx.db.lookup_write(argv[1], Stream)
     deleted = trim(stream, how) if stream is not None and how is not None else 0
-    ctx.modified(argv[1], b"xtrim", deleted)
+    if deleted:
+        ctx.modified(argv[1], b"xtrim", deleted)
+        ctx.propagate(*words.exact(argv, stream))
     ctx.reply.integer(deleted)
 
 

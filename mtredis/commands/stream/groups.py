@@ -21,6 +21,7 @@ from mtredis.executor.stream_arguments import (
     MAX_ID,
     any_id,
     blocking_milliseconds,
+    format_id,
     range_end,
     range_start,
     strict_id,
@@ -56,10 +57,45 @@ def lookup_group(ctx: "Context", key: bytes, name: bytes, where: str = "") -> St
     return group
 
 
-def see(ctx: "Context", key: bytes, group: StreamGroup, consumer: bytes) -> None:
-    """The consumer is heard of now; made if it is new."""
-    if group.see(consumer):
+def see(ctx: "Context", key: bytes, group: StreamGroup, consumer: bytes) -> bool:
+    """The consumer is heard of now; made if it is new; whether it is."""
+    is_new: bool = group.see(consumer)
+    if is_new:
         changed(ctx, key, b"xgroup-createconsumer")
+    return is_new
+
+
+# --- what goes out --------------------------------------------------------------------------------------------------
+
+
+def propagate_pending(
+    ctx: "Context", key: bytes, group: StreamGroup, rows: list[tuple[bytes, bytes, int, int]]
+) -> None:
+    """Entries are pending as the rows say: an XCLAIM for each makes it so anywhere, however often it is run."""
+    if not ctx.propagates:
+        return
+    name, last_id = group.name, format_id(group.last_id)
+    for entry_id, consumer, time, count in rows:
+        ctx.propagate(
+            b"XCLAIM", key, name, consumer, 0, entry_id, b"TIME", time, b"RETRYCOUNT", count, b"FORCE", b"JUSTID",
+            b"LASTID", last_id,
+        )  # fmt: skip
+
+
+def propagate_delivery(ctx: "Context", key: bytes, group: StreamGroup, consumer: bytes, entries: Entries) -> None:
+    """Entries have been delivered to a consumer, in their order: each was the group's last one then."""
+    name, now = group.name, ctx.now
+    for entry_id, _ in entries:
+        ctx.propagate(
+            b"XCLAIM", key, name, consumer, 0, entry_id, b"TIME", now, b"RETRYCOUNT", 1, b"FORCE", b"JUSTID",
+            b"LASTID", entry_id,
+        )  # fmt: skip
+
+
+def propagate_position(ctx: "Context", key: bytes, group: StreamGroup) -> None:
+    """How far the group has read."""
+    entries_read = -1 if group.entries_read is None else group.entries_read
+    ctx.propagate(b"XGROUP", b"SETID", key, group.name, format_id(group.last_id), b"ENTRIESREAD", entries_read)
 
 
 # --- groups and consumers -------------------------------------------------------------------------------------------
@@ -200,14 +236,21 @@ def xreadgroup(ctx: "Context", argv: list[bytes]) -> None:
         groups.append(lookup_group(ctx, key, options.group, " in XREADGROUP with GROUP option"))
         after.append(read_id(text))
     found: list[tuple[bytes, Entries]] = []
+    ctx.propagate_nothing()
     for key, group, number in zip(keys, groups, after, strict=True):
         ctx.db.lookup_read(key, Stream)
-        see(ctx, key, group, options.consumer)
+        if see(ctx, key, group, options.consumer) and options.is_acknowledged:
+            ctx.propagate(b"XGROUP", b"CREATECONSUMER", key, options.group, options.consumer)
         if number != MAX_ID:
             found.append((key, group.history(options.consumer, number + 1, options.count)))
         elif group.has_new:
-            found.append((key, group.deliver(options.consumer, options.count, options.is_acknowledged)))
+            entries = group.deliver(options.consumer, options.count, options.is_acknowledged)
+            found.append((key, entries))
             ctx.dirty += 1
+            if ctx.propagates:
+                if not options.is_acknowledged:
+                    propagate_delivery(ctx, key, group, options.consumer, entries)
+                propagate_position(ctx, key, group)
     if found:
         reply_streams(ctx.reply, found)
     elif options.timeout >= 0 and ctx.may_block:
@@ -346,20 +389,24 @@ def xclaim(ctx: "Context", argv: list[bytes]) -> None:
     key, consumer = argv[1], argv[3]
     group = lookup_group(ctx, key, argv[2])
     min_idle = max(0, integer(argv[4], "Invalid min-idle-time argument for XCLAIM"))
-    options = ClaimOptions(argv, ctx.now)
+    options = ClaimOptions(argv, ctx.now, ctx.replays)
     has_advanced = group.advance(options.last_id)
     see(ctx, key, group, consumer)
     claimed, changes = group.claim(
         consumer, options.ids, min_idle, options.delivery_time, options.retry_count, options.is_forced, options.just_id
     )
-    ctx.dirty += changes or int(has_advanced)
+    ctx.dirty += len(changes) or int(has_advanced)
+    ctx.propagate_nothing()
+    propagate_pending(ctx, key, group, changes)
+    if has_advanced and not changes:
+        propagate_position(ctx, key, group)
     reply_claimed(ctx.reply, claimed)
 
 
 class ClaimOptions:
-    """The ids and options of XCLAIM: the ids end where the first option is."""
+    """The ids and options of XCLAIM: the ids end where the first option is. A time to come is only kept in a replay."""
 
-    def __init__(self, argv: list[bytes], now: int) -> None:
+    def __init__(self, argv: list[bytes], now: int, is_replayed: bool) -> None:
         self.ids: list[int] = []
         self.is_forced = self.just_id = False
         self.retry_count = -1
@@ -387,7 +434,8 @@ class ClaimOptions:
             else:
                 raise CommandError(f"ERR Unrecognized XCLAIM option '{shown(argv[at])}'")
             at += 2
-        self.delivery_time = delivery_time if 0 <= delivery_time <= now else now
+        is_sane = delivery_time >= 0 and (delivery_time <= now or is_replayed)
+        self.delivery_time = delivery_time if is_sane else now
 
     def _is_id(self, text: bytes) -> bool:
         try:
@@ -407,8 +455,12 @@ def xautoclaim(ctx: "Context", argv: list[bytes]) -> None:
     count, just_id = autoclaim_options(argv)
     group = lookup_group(ctx, key, argv[2])
     see(ctx, key, group, consumer)
-    claimed, deleted, following = group.claim_idle(consumer, first, min_idle, count, count * ATTEMPTS, just_id)
-    ctx.dirty += len(claimed) + len(deleted)
+    claimed, deleted, changes, following = group.claim_idle(
+        consumer, first, min_idle, count, count * ATTEMPTS, just_id
+    )
+    ctx.dirty += len(changes)
+    ctx.propagate_nothing()
+    propagate_pending(ctx, key, group, changes)
     ctx.reply.array(3)
     ctx.reply.bulk(following)
     reply_claimed(ctx.reply, claimed)

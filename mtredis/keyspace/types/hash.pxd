@@ -45,6 +45,7 @@ cdef class Hash(Collection):
     cpdef bint prepare_times(self) except -1
     cpdef int64_t time(self, bytes field) except? -3
     cpdef bint set_time(self, bytes field, int64_t at) except -1
+    cpdef list due_fields(self, int64_t now, uint64_t limit=*)
     cpdef uint64_t expire(self, int64_t now, uint64_t limit=*) except? 0xffffffff
     cpdef list items(self, int64_t now, int what=*)
     cpdef list draw(self, int64_t count)

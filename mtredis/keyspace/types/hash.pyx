@@ -21,6 +21,7 @@ from mtredis.keyspace.encoding.listpack cimport (
     LISTPACK_MAX, LP_REPLACE, lp_append, lp_bytes, lp_copy, lp_count, lp_delete, lp_delete_range, lp_find, lp_first,
     lp_free, lp_get, lp_insert, lp_memory, lp_new, lp_next, lp_seek,
 )
+from mtredis.keyspace.encoding.ordered cimport Cursor, cursor_item, cursor_key, cursor_next, ordered_first
 from mtredis.keyspace.encoding.timed cimport (
     KEEP_TIME, NO_TIME, TimedFields, timed_copy, timed_delete, timed_due, timed_expire, timed_free, timed_memory, timed_new,
     timed_set, timed_set_time, triples_append, triples_due, triples_expire, triples_of, triples_set_time, triples_time,
@@ -612,6 +613,30 @@ cdef class Hash(Collection):
         if code < 0:
             raise MemoryError
         return code
+
+    cpdef list due_fields(self, int64_t now, uint64_t limit=0xffffffff):
+        """The fields that `expire` would delete, in its order."""
+        cdef TimedFields *timed = table_of(self.change.word)
+        cdef Listpack *lp = packed_of(self.change.word)
+        cdef Listpack *p
+        cdef Cursor cursor
+        cdef Element field
+        cdef list found = []
+        if self.due == NO_TIME:
+            return found
+        if word_encoding(self.change.word) == IN_HASHTABLE:
+            ordered_first(timed.times, &cursor)
+            while cursor.leaf != NULL and <uint64_t> len(found) < limit and <int64_t> cursor_key(&cursor) <= now:
+                field.text = entry_key(<Entry *> cursor_item(&cursor), &field.length)
+                found.append(bytes_of(&field))
+                cursor_next(&cursor)
+            return found
+        p = lp_first(lp)
+        while p != NULL and <uint64_t> len(found) < limit and 0 <= triples_time(lp, p) <= now:
+            lp_get(p, &field)
+            found.append(bytes_of(&field))
+            p = lp_next(lp, lp_next(lp, lp_next(lp, p)))
+        return found
 
     cpdef uint64_t expire(self, int64_t now, uint64_t limit=0xffffffff) except? 0xffffffff:
         """Deletes at most `limit` fields whose time is `now` or before, the earliest first; how many."""

@@ -10,16 +10,22 @@ What fails for want of memory has changed nothing. Limit: -0 and 0 are one score
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
+from mtredis.keyspace.core cimport Table, key_hash
 from mtredis.keyspace.encoding.fields cimport (
     fields_copy, fields_delete, fields_find, fields_free, fields_memory, fields_new, fields_set_word,
 )
 from mtredis.keyspace.encoding.ordered cimport (
-    Cursor, cursor_item, cursor_next, key_of_double, ordered_first, ordered_free, ordered_insert, ordered_new,
-    ordered_remove,
+    Cursor, cursor_item, cursor_key, cursor_next, key_of_double, ordered_first, ordered_free, ordered_insert,
+    ordered_new, ordered_remove,
 )
 from mtredis.keyspace.encoding.room cimport room_memory
 from mtredis.keyspace.entry cimport entry_set_word
+from mtredis.keyspace.segment cimport prefetch
+from mtredis.keyspace.table cimport table_prefetch_bucket, table_prefetch_entry
 from mtredis.keyspace.types.sorted_listpack cimport compare_texts
+
+cdef enum:
+    COPY_BATCH = 32
 
 
 cdef inline uint64_t word_of_score(double score) noexcept nogil:
@@ -67,19 +73,46 @@ cdef void *ranking_copy(void *memory) noexcept nogil:
     cdef Ranking *ranking = <Ranking *> memory
     cdef Ranking *copy = ranking_over(fields_copy(ranking.members))
     cdef Cursor cursor
-    cdef size_t length
-    cdef char *member
-    cdef Entry *entry
-    if copy == NULL or not ordered_first(ranking.order, &cursor):
-        return copy
-    while True:
-        member = entry_key(<Entry *> cursor_item(&cursor), &length)
-        entry = fields_find(copy.members, member, length)
-        if ordered_insert(copy.order, key_of_double(entry_score(entry)), entry) < 0:
+    cdef bint is_there
+    if copy == NULL:
+        return NULL
+    is_there = ordered_first(ranking.order, &cursor)
+    while is_there:
+        if not order_some(copy, &cursor, &is_there):
             ranking_free(copy)
             return NULL
-        if not cursor_next(&cursor):
-            return copy
+    return copy
+
+
+cdef bint order_some(Ranking *copy, Cursor *cursor, bint *is_there) noexcept nogil:
+    """Adds the next members at the cursor to the copy's tree; false: no memory. Three rounds, as memory is slow: each
+    loads what the next one needs."""
+    cdef Entry *entries[COPY_BATCH]
+    cdef uint64_t keys[COPY_BATCH]
+    cdef uint64_t hashes[COPY_BATCH]
+    cdef Table *table = copy.members.table
+    cdef size_t length
+    cdef char *member
+    cdef int i, count = 0
+    while is_there[0] and count < COPY_BATCH:
+        entries[count] = <Entry *> cursor_item(cursor)
+        keys[count] = cursor_key(cursor)
+        prefetch(entries[count])
+        count += 1
+        is_there[0] = cursor_next(cursor)
+    for i in range(count):
+        member = entry_key(entries[i], &length)
+        hashes[i] = key_hash(copy.members.core, member, length)
+        if table != NULL:
+            table_prefetch_bucket(table, hashes[i])
+    if table != NULL:
+        for i in range(count):
+            table_prefetch_entry(table, hashes[i])
+    for i in range(count):
+        member = entry_key(entries[i], &length)
+        if ordered_insert(copy.order, keys[i], fields_find(copy.members, member, length)) < 0:
+            return False
+    return True
 
 
 cdef Ranking *ranking_new(Core *core) noexcept nogil:

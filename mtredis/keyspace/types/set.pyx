@@ -561,10 +561,11 @@ cdef class Set(Collection):
         cdef SetPlace place
         cdef Element member
         cdef bytes popped
-        if not set_draw(self.change.core, self.change.word, &place, &member):
+        if self.length() == 0:
             return None
-        popped = bytes_of(&member)
         change_begin(&self.change)
+        set_draw(self.change.core, self.change.word, &place, &member)
+        popped = bytes_of(&member)
         self.finish(set_drop(self.change.core, &self.change.word, &place))
         return popped
 

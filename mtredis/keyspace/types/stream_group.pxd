@@ -13,5 +13,6 @@ cdef class StreamGroup:
     cdef Consumer *consumer(self, bytes name) except NULL
     cdef Consumer *find(self, bytes name) except? NULL
     cdef int delete(self, Nack *nack) except -1
-    cdef bint claim_one(self, Consumer *consumer, const StreamId *id, int64_t delivery_time, int64_t retry_count,
-                        bint is_counted) except -1
+    cdef object row(self, Nack *nack)
+    cdef object claim_one(self, Consumer *consumer, const StreamId *id, int64_t delivery_time, int64_t retry_count,
+                          bint is_counted)

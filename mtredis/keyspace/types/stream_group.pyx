@@ -12,6 +12,7 @@ Costs: O(log n) for each entry delivered, acknowledged or claimed; a claim also 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 from mtredis.keyspace.collection cimport change_begin, change_end
+from mtredis.keyspace.core cimport Core
 from mtredis.keyspace.encoding.ordered cimport (
     Cursor, Ordered, cursor_item, cursor_next, ordered_first, ordered_last, ordered_seek,
 )
@@ -25,6 +26,7 @@ from mtredis.keyspace.types.stream_pending cimport (
     consumer_create, consumer_delete, consumer_find, group_create, group_destroy, group_find, groups_new, nack_assign,
     nack_create, nack_delete, nack_find,
 )
+from mtredis.lib.clock cimport unix_ms
 
 
 def create_group(Stream stream not None, bytes name not None, last_id, int64_t entries_read=-1):
@@ -115,6 +117,11 @@ cdef bint note_pending(Group *group, Consumer *consumer, const StreamId *id, int
     return True
 
 
+cdef inline int64_t time_of_day(Core *core) noexcept nogil:
+    """Unix ms, also while a log is replayed, for which the keyspace's clock stands still."""
+    return core.now if core.now else unix_ms()
+
+
 cdef class StreamGroup:
     """One consumer group of a stream."""
 
@@ -158,15 +165,19 @@ cdef class StreamGroup:
     def set_position(self, last_id, int64_t entries_read=-1):
         """It goes on reading behind `last_id`."""
         cdef StreamId last = id_of(last_id)
+        change_begin(&self.stream.change)
         self.group.last_id = last
         self.group.entries_read = entries_read
+        change_end(&self.stream.change)
 
     def advance(self, last_id):
         """It goes on reading behind `last_id` unless it is there already; whether that was a change."""
         cdef StreamId last = id_of(last_id)
         if id_compare(&last, &self.group.last_id) <= 0:
             return False
+        change_begin(&self.stream.change)
         self.group.last_id = last
+        change_end(&self.stream.change)
         return True
 
     # Consumers --------------------------------------------------------------------------------------------------
@@ -191,7 +202,7 @@ cdef class StreamGroup:
             return False
         change_begin(&self.stream.change)
         made = consumer_create(self.group, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name),
-                               self.stream.change.core.now, &self.stream.data().memory)
+                               time_of_day(self.stream.change.core), &self.stream.data().memory)
         change_end(&self.stream.change)
         if made == NULL:
             raise MemoryError
@@ -211,7 +222,10 @@ cdef class StreamGroup:
     def see(self, bytes name not None):
         """A consumer is heard of now, and made if it is new; whether it is."""
         cdef bint is_new = self.create_consumer(name)
-        self.consumer(name).seen_time = self.stream.change.core.now
+        cdef Consumer *consumer = self.consumer(name)
+        change_begin(&self.stream.change)
+        consumer.seen_time = time_of_day(self.stream.change.core)
+        change_end(&self.stream.change)
         return is_new
 
     def consumers(self):
@@ -279,8 +293,10 @@ cdef class StreamGroup:
             nack = <Nack *> cursor_item(&cursor)
             if stream_find(self.stream.data(), &nack.id, &entry):
                 entries.append((text_of(&nack.id), pairs_of(&entry)))
+                change_begin(&self.stream.change)
                 nack.delivery_time = self.stream.change.core.now
                 nack.delivery_count += 1
+                change_end(&self.stream.change)
             else:
                 entries.append((text_of(&nack.id), None))
             count -= 1
@@ -335,17 +351,23 @@ cdef class StreamGroup:
             if id_compare(&nack.id, &high) > 0:
                 break
             if min_idle == 0 or now - nack.delivery_time >= min_idle:
-                rows.append((text_of(&nack.id), PyBytes_FromStringAndSize(
-                    nack.consumer.name.text, nack.consumer.name.length), nack.delivery_time, nack.delivery_count))
+                rows.append(self.row(nack))
                 count -= 1
             cursor_next(&cursor)
         return rows
 
     # Claiming ---------------------------------------------------------------------------------------------------
 
-    cdef bint claim_one(self, Consumer *consumer, const StreamId *id, int64_t delivery_time, int64_t retry_count,
-                        bint is_counted) except -1:
-        """The entry is pending for the consumer; `retry_count` -1: as it was, and one more if `is_counted`."""
+    cdef object row(self, Nack *nack):
+        return (text_of(&nack.id), PyBytes_FromStringAndSize(nack.consumer.name.text, nack.consumer.name.length),
+                nack.delivery_time, nack.delivery_count)
+
+    cdef object claim_one(self, Consumer *consumer, const StreamId *id, int64_t delivery_time, int64_t retry_count,
+                          bint is_counted):
+        """The entry is pending for the consumer; `retry_count` -1: as it was, and one more if `is_counted`.
+
+        Its row, as in `pending`.
+        """
         cdef size_t *memory = &self.stream.data().memory
         cdef Nack *nack
         change_begin(&self.stream.change)
@@ -357,47 +379,46 @@ cdef class StreamGroup:
         if nack != NULL:
             nack.delivery_time = delivery_time
             nack.delivery_count = retry_count if retry_count >= 0 else nack.delivery_count + is_counted
-            consumer.active_time = self.stream.change.core.now
+            consumer.active_time = time_of_day(self.stream.change.core)
         change_end(&self.stream.change)
         if nack == NULL:
             raise MemoryError
-        return True
+        return self.row(nack)
 
     def claim(self, bytes name not None, list ids not None, int64_t min_idle, int64_t delivery_time,
               int64_t retry_count, bint is_forced, bint just_id):
         """Makes the consumer own the entries that are pending and idle for `min_idle` ms, or at all if `is_forced`.
 
-        Those claimed as `Stream.range` gives them (`just_id`: their ids), and how many changes were made: what is no
-        longer in the stream is not pending any more.
+        Those claimed as `Stream.range` gives them (`just_id`: their ids), and what has changed, as `pending` gives it:
+        what is no longer in the stream, as it was, for it is not pending any more.
         """
         cdef Consumer *consumer = self.consumer(name)
         cdef StreamId id
         cdef StreamEntry entry
         cdef Nack *nack
         cdef list claimed = []
-        cdef int64_t changes = 0
+        cdef list changes = []
         for number in ids:
             id = id_of(number)
             nack = nack_find(self.group.pending, &id)
             if not stream_find(self.stream.data(), &id, &entry):
                 if nack != NULL:
+                    changes.append(self.row(nack))
                     self.delete(nack)
-                    changes += 1
                 continue
             if nack == NULL and not is_forced:
                 continue
             if nack != NULL and min_idle and self.stream.change.core.now - nack.delivery_time < min_idle:
                 continue
             claimed.append(text_of(&id) if just_id else (text_of(&id), pairs_of(&entry)))
-            self.claim_one(consumer, &id, delivery_time, retry_count, not just_id)
-            changes += 1
+            changes.append(self.claim_one(consumer, &id, delivery_time, retry_count, not just_id))
         return claimed, changes
 
     def claim_idle(self, bytes name not None, first, int64_t min_idle, int64_t count, int64_t attempts, bint just_id):
         """Makes the consumer own up to `count` entries from an id on that are idle for `min_idle` ms.
 
         Looks at `attempts` entries. (Those claimed, as in `claim`; the ids of those that were no longer in the stream,
-        which count, too; the id to go on from, 0-0 at the end).
+        which count, too; what has changed, as in `claim`; the id to go on from, 0-0 at the end).
         """
         cdef Consumer *consumer = self.consumer(name)
         cdef int64_t now = self.stream.change.core.now
@@ -407,6 +428,7 @@ cdef class StreamGroup:
         cdef Nack *nack
         cdef list claimed = []
         cdef list deleted = []
+        cdef list changes = []
         ordered_seek(self.group.pending, is_id_before, &id, &cursor)
         while attempts and count and cursor.leaf != NULL:
             attempts -= 1
@@ -414,13 +436,15 @@ cdef class StreamGroup:
             id = nack.id
             if not stream_find(self.stream.data(), &id, &entry):
                 deleted.append(text_of(&id))
+                changes.append(self.row(nack))
                 self.delete(nack)
                 count -= 1
                 ordered_seek(self.group.pending, is_id_before, &id, &cursor)
                 continue
             if min_idle == 0 or now - nack.delivery_time >= min_idle:
                 claimed.append(text_of(&id) if just_id else (text_of(&id), pairs_of(&entry)))
-                self.claim_one(consumer, &id, now, -1, not just_id)
+                changes.append(self.claim_one(consumer, &id, now, -1, not just_id))
                 count -= 1
             cursor_next(&cursor)
-        return claimed, deleted, text_of(<StreamId *> cursor_item(&cursor)) if cursor.leaf != NULL else b"0-0"
+        following = text_of(<StreamId *> cursor_item(&cursor)) if cursor.leaf != NULL else b"0-0"
+        return claimed, deleted, changes, following
