@@ -10,14 +10,18 @@ entry BUSY under the lock, and readers that find it so leave the request to the 
 value's new address, accounts for its memory and takes the mark away. Readers of all other keys never notice.
 
 Owner: the executor. Invariants: between begin and end no Python exception is raised and nothing else of the table is
-changed; a handle dies when its key is deleted, replaced or gets or loses a time to live (the entry may move).
+changed; a handle dies when its key is deleted, replaced or gets or loses a time to live (the entry may move). After
+`change_begin` nothing is good that was found in the value before: `change.word` may be a copy (but a stream's stays).
 """
 cimport cython
+from mtredis.keyspace.core cimport SNAPSHOT_READS
+from mtredis.keyspace.directory cimport table_segment
 from mtredis.keyspace.due cimport due_move
 from mtredis.keyspace.encoding.fields cimport Fields, fields_copy, fields_count, fields_free, fields_memory
 from mtredis.keyspace.encoding.intset cimport Intset, is_copy, is_count, is_free, is_memory
 from mtredis.keyspace.encoding.listpack cimport Listpack, lp_copy, lp_count, lp_free, lp_memory
 from mtredis.keyspace.entry cimport BUSY, entry_set_word, entry_word
+from mtredis.keyspace.snapshot cimport snapshot_claim, snapshot_detach
 from mtredis.keyspace.table cimport table_delete, table_write_lock, table_write_unlock
 from mtredis.keyspace.segment cimport Segment
 from mtredis.keyspace.value cimport (
@@ -38,12 +42,29 @@ cdef void change_open(Change *change, Core *core, Table *table, uint64_t hash, E
 cdef void change_begin(Change *change) noexcept nogil:
     """From now on no reader looks at the value."""
     cdef Segment *locked
+    if change.table != NULL and change.core.readers_active & SNAPSHOT_READS:
+        snapshot_claim(change.table, table_segment(change.table, change.hash), change.entry)
     change.memory = value_memory(change.word)
     change.due = value_due(change.word)
     if change.table != NULL and change.core.readers_active:
         locked = table_write_lock(change.table, change.hash)
         change.entry.head |= BUSY
         table_write_unlock(locked)
+        change_detach(change)
+
+
+cdef void change_detach(Change *change) noexcept nogil:
+    """Has the value for itself: while the snapshot reads it, what is changed is a copy, which is the value then."""
+    cdef Segment *locked
+    cdef Word word = snapshot_detach(change.core, change.word)
+    if word == change.word:
+        return
+    locked = table_write_lock(change.table, change.hash)
+    entry_set_word(change.entry, word)
+    table_write_unlock(locked)
+    change.table.used_memory += value_memory(word) - change.memory
+    change.memory = value_memory(word)
+    change.word = word
 
 
 cdef void change_end(Change *change) noexcept nogil:

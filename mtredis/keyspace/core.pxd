@@ -5,10 +5,17 @@ from mtredis.keyspace.encoding.ordered cimport Ordered
 from mtredis.keyspace.entry cimport Entry
 from mtredis.keyspace.segment cimport Retired, Segment
 from mtredis.keyspace.value cimport Limits, Word
+from mtredis.lib.atomics cimport compare_exchange_pointer, load_pointer
 from mtredis.lib.siphash cimport siphash13
 
 cdef enum:
-    READER_SLOTS = 128
+    READER_SLOTS = 128     # of workers; one more is the snapshot's
+    SNAPSHOT_SLOT = 128
+
+    WORKERS_READ = 1       # bits of Core.readers_active
+    SNAPSHOT_READS = 2
+
+    NO_SNAPSHOT = 0xffffffff
 
 cdef struct Core
 
@@ -27,6 +34,8 @@ cdef struct Table:
     uint64_t volatile_count
     uint64_t used_memory   # bytes of entries, segments and directory, the allocator's overhead included
     uint32_t expire_cursor # the next segment of the active expiry
+    uint32_t captured      # number of the last snapshot that it is part of; 0: none
+    int32_t captured_as    # which database it was then
     int64_t average_ttl    # ms, estimated by the active expiry; 0: unknown
     uint32_t depth_counts[48]
     Ordered *due           # (when the next part of a value goes, hash of its key); NULL: no part does (`due.pyx`)
@@ -44,7 +53,7 @@ cdef struct Core:
     uint64_t padding0[7]
     Table **tables
     int32_t databases
-    uint8_t readers_active # set by the executor before workers read, cleared after they stopped
+    uint8_t readers_active # WORKERS_READ, SNAPSHOT_READS: set before these threads read, cleared after they stopped
     uint8_t lazy_free      # big dead entries wait for free_pending() instead of being freed on the spot
     uint8_t lfu            # the access clock is LFU's
     uint8_t no_touch
@@ -54,6 +63,10 @@ cdef struct Core:
     int64_t next_tick
     uint64_t random        # state of the executor's random numbers
     uint64_t hash_key[2]
+    void *snapshot         # Snapshot, the one under way; NULL: none
+    uint32_t snapshot_number   # its number; NO_SNAPSHOT: none
+    uint32_t snapshots         # how many there were
+    void *held             # an entry or the memory of a value that the snapshot reads without a lock: core_surrender
     uint32_t lfu_log_factor
     uint32_t lfu_decay_time
     uint64_t epoch
@@ -89,6 +102,15 @@ cdef void version_begin(Core *core) noexcept nogil
 cdef void version_end(Core *core) noexcept nogil
 
 # Memory ---------------------------------------------------------------------------------------------------------
+
+# Whoever would change or free that memory calls this first: true, if the snapshot is reading it; then it frees it.
+cdef inline bint core_surrender(Core *core, void *memory) noexcept nogil:
+    cdef void *expected = memory
+    while memory != NULL and load_pointer(&core.held) == memory:
+        if compare_exchange_pointer(&core.held, &expected, NULL):
+            return True
+        expected = memory
+    return False
 
 cdef void core_release(Core *core, Entry *entry) noexcept nogil      # an entry that is in no table any more
 cdef void core_reclaim(Core *core) noexcept nogil                    # frees what no reader can see any more

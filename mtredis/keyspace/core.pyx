@@ -9,8 +9,8 @@ while one of them could still look at it. A reader writes the global epoch into 
 leaves; what is retired gets the epoch of its retirement, after which the epoch moves on; it is freed when every reader
 inside entered later. Entries need none of this: they are touched under the lock of their segment only.
 
-Owner: the executor, except `readers` (each slot its reader's) and `pending` (a lock-free stack that any thread may push
-to and take from as a whole).
+Owner: the executor, except `readers` (each slot its reader's), `pending` (a lock-free stack that any thread may push
+to and take from as a whole) and `held` (the snapshot's thread sets it, and whoever takes it away owns the memory).
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -18,7 +18,7 @@ from libc.string cimport memset
 from mtredis.keyspace.entry cimport (
     Entry, entry_clock, entry_is_string, entry_memory, entry_set_clock, entry_word,
 )
-from mtredis.keyspace.value cimport value_free
+from mtredis.keyspace.value cimport value_free, word_memory
 from mtredis.lib.atomics cimport (
     compare_exchange_pointer, exchange_pointer, fence, load_pointer, load_u64, store_relaxed_u64,
     store_u64,
@@ -31,6 +31,7 @@ cdef extern from "sched.h" nogil:
     int sched_yield() noexcept
 
 cdef enum:
+    SLOTS = READER_SLOTS + 1
     LAZY_FREE_SIZE = 65536     # a dead collection larger than this is worth another thread's time
     LAZY_FREE_STRING = 1 << 20 # a string is one piece of memory; freeing it takes long where the kernel gets pages back
     LFU_START = 5              # a new key's counter, so that it is not evicted before it could be used
@@ -43,18 +44,19 @@ cdef Core *core_new(int databases, const uint64_t *hash_key, uint64_t random) no
         return NULL
     memset(core, 0, sizeof(Core))
     core.tables = <Table **> calloc(databases, sizeof(Table *))
-    core.readers = <ReaderSlot *> aligned_alloc(64, READER_SLOTS * sizeof(ReaderSlot))
+    core.readers = <ReaderSlot *> aligned_alloc(64, SLOTS * sizeof(ReaderSlot))
     if core.tables == NULL or core.readers == NULL:
         free(core.tables)
         free(core.readers)
         free(core)
         return NULL
-    memset(core.readers, 0, READER_SLOTS * sizeof(ReaderSlot))
+    memset(core.readers, 0, SLOTS * sizeof(ReaderSlot))
     core.databases = databases
     core.hash_key[0] = hash_key[0]
     core.hash_key[1] = hash_key[1]
     core.random = random | 1
     core.epoch = 1
+    core.snapshot_number = NO_SNAPSHOT
     core.lfu_log_factor = 10
     core.lfu_decay_time = 1
     set_default_limits(&core.limits)
@@ -182,7 +184,7 @@ cdef uint64_t oldest_reader(Core *core) noexcept nogil:
     cdef uint64_t epoch
     cdef int i
     fence()
-    for i in range(READER_SLOTS):
+    for i in range(SLOTS):
         epoch = load_u64(&core.readers[i].epoch)
         if epoch != 0 and epoch < oldest:
             oldest = epoch
@@ -219,7 +221,7 @@ cdef void core_wait_readers(Core *core, uint64_t epoch) noexcept nogil:
     cdef int i
     cdef uint64_t entered
     fence()
-    for i in range(READER_SLOTS):
+    for i in range(SLOTS):
         while True:
             entered = load_u64(&core.readers[i].epoch)
             if entered == 0 or entered >= epoch:
@@ -230,6 +232,10 @@ cdef void core_wait_readers(Core *core, uint64_t epoch) noexcept nogil:
 cdef void core_release(Core *core, Entry *entry) noexcept nogil:
     """Disposes of an entry that is in no table any more, and of its value: at once, or later (big ones)."""
     cdef Word word = 0 if entry_is_string(entry) else entry_word(entry)
+    if core.held != NULL and core_surrender(core, word_memory(word) if word else <void *> entry):
+        if word:
+            free(entry)
+        return
     if core.lazy_free and entry_memory(entry) > <size_t> (LAZY_FREE_SIZE if word else LAZY_FREE_STRING):
         (<Dead *> entry).word = word
         push(<void **> &core.pending, <void *> entry)

@@ -19,6 +19,7 @@ cdef class Keyspace:
     cdef public bint active_expire
     cdef public bint expire_paused         # expired keys look missing but stay
     cdef public object on_expired
+    cdef public object on_fields_expired   # (index, key, fields), or None: nobody wants to know
     cdef public object on_created          # the same for keys that begin to exist and for reads that miss;
     cdef public object on_missed           # both are None unless somebody wants the events
     cdef readonly ActiveExpiry expiry

@@ -17,16 +17,17 @@ from cpython.buffer cimport PyBUF_READ
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
-from mtredis.keyspace.core cimport core_new_clock
+from mtredis.keyspace.core cimport WORKERS_READ, core_new_clock
 from mtredis.keyspace.due cimport due_change, due_count, due_first, entry_due
 from mtredis.keyspace.entry cimport (
     entry_clock, entry_copy, entry_expire, entry_is_expired, entry_is_string, entry_key, entry_memory, entry_set_clock,
     entry_set_word, entry_string, entry_string_encoding, entry_string_length, entry_type, entry_word,
 )
 from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, segment_entries
+from mtredis.keyspace.snapshot cimport snapshot_adopts
 from mtredis.keyspace.table cimport (
     NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free,
-    core_new, core_next_epoch, core_reclaim, core_release, core_set_now,
+    core_new, core_next_epoch, core_reclaim, core_set_now,
     core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending, key_hash,
     table_delete, table_find, table_free, table_increment, table_new, table_put, table_random,
     table_scan, table_set_expire, table_set_string, table_set_word, table_take, table_write_range, version_begin,
@@ -130,12 +131,12 @@ cdef class Keyspace:
 
     @property
     def readers_active(self):
-        """Whether other threads may read; set before the first, cleared after the last."""
-        return bool(self.core.readers_active)
+        """Whether workers may read; set before the first, cleared after the last."""
+        return bool(self.core.readers_active & WORKERS_READ)
 
     @readers_active.setter
     def readers_active(self, bint value):
-        self.core.readers_active = value
+        self.core.readers_active = (self.core.readers_active & ~WORKERS_READ) | (WORKERS_READ if value else 0)
 
     @property
     def lazy_free(self):
@@ -175,7 +176,10 @@ cdef class Keyspace:
         version_end(self.core)
 
     cpdef DeadTables flush(self, indexes):
-        """The databases are empty; what they held is freed by free() of what is returned, on any thread."""
+        """The databases are empty; what they held is freed by free() of what is returned, on any thread.
+
+        What a snapshot has still to read stays until then.
+        """
         cdef list chosen = list(dict.fromkeys(indexes))
         cdef DeadTables dead = DeadTables(self, len(chosen))
         cdef Table *table
@@ -194,6 +198,9 @@ cdef class Keyspace:
             store_pointer(<void **> &self.core.tables[index], table)
         version_end(self.core)
         dead.epoch = core_next_epoch(self.core)
+        for i in range(len(chosen)):
+            if snapshot_adopts(self.core, dead.tables[i], dead.epoch):
+                dead.tables[i] = NULL
         return dead
 
     cpdef expire_key(self, int index, bytes key):
@@ -627,19 +634,20 @@ cdef class Database:
         """Moves the live entry of `key`; readers see it in one of the two places."""
         cdef Entry *entry
         cdef uint64_t hash
+        cdef bint is_string
         target.find(new_key)
         entry = self.find(key)
         hash = self.hash
         version_begin(self.core)
         try:
+            is_string = entry_is_string(entry)
             self.put_copy(entry, target, new_key)
-            entry = table_take(self.table(), hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+            if is_string:
+                table_delete(self.table(), hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+            else:    # the value has another owner
+                free(table_take(self.table(), hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
         finally:
             version_end(self.core)
-        if entry_is_string(entry):
-            core_release(self.core, entry)
-        else:
-            free(entry)
         self.done(0)
         target.created(new_key)
 

@@ -221,6 +221,7 @@ cdef int table_split(Table *table, Segment *segment) noexcept nogil:
             free(upper)
             return -1
     lock_byte(&segment.lock)
+    upper.saved = segment.saved
     segment_adopt(segment, &lower)
     table.depth_counts[depth] -= 1
     table.depth_counts[depth + 1] += 1
@@ -243,7 +244,7 @@ cdef Segment *buddy_to_merge(Table *table, Segment *segment) noexcept nogil:
 
 
 cdef bint merge_pair(Table *table, Segment *lower, Segment *upper) noexcept nogil:
-    """Everything goes into `lower`; False: it does not fit, nothing has changed."""
+    """Everything goes into `lower`; False: it cannot be, nothing has changed."""
     cdef Entry *entries[SEGMENT_CAPACITY]
     cdef Segment joined
     cdef int i, count
@@ -257,6 +258,11 @@ cdef bint merge_pair(Table *table, Segment *lower, Segment *upper) noexcept nogi
             return False
     lock_byte(&lower.lock)
     lock_byte(&upper.lock)
+    if table.captured == table.core.snapshot_number and (
+            (lower.saved == table.captured) != (upper.saved == table.captured)):
+        unlock_byte(&upper.lock)      # the snapshot is done with one of them only
+        unlock_byte(&lower.lock)
+        return False
     table.depth_counts[lower.depth] -= 2
     segment_adopt(lower, &joined)
     table.depth_counts[lower.depth] += 1

@@ -13,9 +13,10 @@ Layout: an 8-byte header, then optional 8-byte fields in this order, then the ke
 So a key of 16 bytes and a value of 32 need 56 bytes, all that malloc gives in a 64-byte chunk.
 
 Owner: the executor. A reader on another thread looks at an entry only while it holds the lock of its segment, and
-then may change nothing but the access clock. It may follow the Word of a collection only if the entry is not BUSY.
+then may change nothing but the access clock; the snapshot's thread changes FRESH, too. It may follow the Word of a
+collection only if the entry is not BUSY.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy
 from mtredis.keyspace.value cimport Word
 
@@ -32,14 +33,19 @@ cdef enum:
     BUSY = 16             # a collection that the executor is changing: readers must not look at it
     HAS_EXPIRE = 32
     EXTENDED = 64
+    FRESH = 128           # no part of the snapshot under way that is still to be copied (`snapshot.pyx`)
+    FLAGS_KEPT = 0x7f     # a copy of an entry is not FRESH for that
     EMBSTR_LIMIT = 44     # longer strings are reported as "raw"
 
 cdef struct Entry:
     uint32_t head
     uint32_t lengths
 
+cdef inline uint8_t *entry_bytes(Entry *entry) noexcept nogil:
+    return <uint8_t *> entry
+
 cdef inline uint32_t entry_flags(const Entry *entry) noexcept nogil:
-    return entry.head & 0xff
+    return entry.head & FLAGS_KEPT
 
 cdef inline int entry_type(const Entry *entry) noexcept nogil:
     return entry.head & TYPE_MASK
@@ -121,7 +127,17 @@ cdef inline uint32_t entry_clock(const Entry *entry) noexcept nogil:
     return entry.head >> 8
 
 cdef inline void entry_set_clock(Entry *entry, uint32_t clock) noexcept nogil:
-    entry.head = (entry.head & 0xff) | (clock << 8)
+    """Leaves the byte of the flags alone, which another thread may be changing under the segment's lock."""
+    entry_bytes(entry)[1] = <uint8_t> clock
+    entry_bytes(entry)[2] = <uint8_t> (clock >> 8)
+    entry_bytes(entry)[3] = <uint8_t> (clock >> 16)
+
+cdef inline bint entry_is_fresh(const Entry *entry) noexcept nogil:
+    return (entry.head & FRESH) != 0
+
+cdef inline void entry_set_fresh(Entry *entry, bint is_fresh) noexcept nogil:
+    """With the segment locked; leaves the clock alone, which the executor changes without the lock."""
+    entry_bytes(entry)[0] = (entry_bytes(entry)[0] & FLAGS_KEPT) | (FRESH if is_fresh else 0)
 
 cdef inline bint entry_has_key(Entry *entry, const char *key, size_t length) noexcept nogil:
     return entry_key_length(entry) == length and memcmp(<char *> entry + entry_key_offset(entry), key, length) == 0

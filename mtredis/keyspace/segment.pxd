@@ -51,7 +51,8 @@ cdef struct Segment:
     uint8_t lock
     uint8_t depth
     uint8_t alive
-    uint8_t padding[13]
+    uint32_t saved         # number of the last snapshot that is done with it
+    uint8_t padding[8]
     Bucket buckets[70]
 
 cdef inline int home_of(uint64_t hash, int depth) noexcept nogil:

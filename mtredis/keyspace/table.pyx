@@ -7,7 +7,9 @@ lines of a directory slot, a segment's header, a bucket and the entry.
 Owner: the executor thread is the only writer. While `core.readers_active` is set it changes a segment and the entries in
 it only under the segment's lock; its own lookups need none. A reader: version even -> epoch -> directory -> segment ->
 lock -> is it alive and of this prefix, else again -> find, copy -> unlock -> version unchanged. So a reader sees each
-entry whole, and several entries or none of several changes between version_begin and version_end.
+entry whole, and several entries or none of several changes between version_begin and version_end. While a snapshot is
+under way, it is handed what it has not yet before that changes (`snapshot.pyx`), and a string that it may be reading is
+not changed in place.
 
 Invariants: a key is in the table at most once; table.count, volatile_count and used_memory are exact sums. Whatever
 needs memory gets it before anything is changed. Limits: keys and values below 4 GiB each.
@@ -19,14 +21,16 @@ from mtredis.keyspace.core cimport core_new_clock
 from mtredis.keyspace.due cimport due_move, entry_due
 from mtredis.keyspace.directory cimport memory_of, table_merge, table_open, table_split
 from mtredis.keyspace.entry cimport (
-    HAS_EXPIRE, INTEGER, RAW, TYPE_MASK, TYPE_STRING, entry_clock, entry_expire, entry_has_expire, entry_int,
-    entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset, entry_memory,
-    entry_new, entry_set_int, entry_set_value_length, entry_size, entry_string, entry_value, entry_write_header,
+    FRESH, HAS_EXPIRE, INTEGER, RAW, TYPE_MASK, TYPE_STRING, entry_clock, entry_copy, entry_expire, entry_has_expire,
+    entry_int, entry_is_expired, entry_is_int, entry_is_string, entry_key, entry_key_length, entry_key_offset,
+    entry_memory, entry_new, entry_set_int, entry_set_value_length, entry_size, entry_string, entry_value,
+    entry_write_header,
 )
 from mtredis.keyspace.segment cimport (
     ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit, prefetch,
     prefix_of, segment_find, segment_place, segment_remove,
 )
+from mtredis.keyspace.snapshot cimport snapshot_admit, snapshot_claim, snapshot_guards, snapshot_takes
 from mtredis.lib.atomics cimport fence, fence_acquire, load_pointer, load_u64, lock_byte, store_u64, unlock_byte
 from mtredis.lib.numbers cimport INTEGER_TEXT_SIZE, integer_from_text
 
@@ -111,6 +115,8 @@ cdef int insert(Table *table, uint64_t hash, Entry *entry) noexcept nogil:
     while True:
         segment = table_segment(table, hash)
         locked = table_write_lock(table, hash)
+        if locked != NULL:
+            snapshot_admit(table, segment, entry)
         placed = segment_place(segment, hash, entry)
         table_write_unlock(locked)
         if placed:
@@ -135,13 +141,18 @@ cdef void replace(Table *table, uint64_t hash, Entry **slot, Entry *fresh) noexc
     """Puts another entry with the same key into the slot and disposes of the old one."""
     cdef Entry *old = slot[0]
     cdef Segment *locked
+    cdef bint is_taken = False
     table.used_memory += entry_memory(fresh) - entry_memory(old)
     count_volatile(table, hash, <int> entry_has_expire(fresh) - <int> entry_has_expire(old))
     due_move(table, hash, entry_due(old), entry_due(fresh))
     locked = table_write_lock(table, hash)
+    if locked != NULL:
+        snapshot_admit(table, locked, fresh)
+        is_taken = snapshot_takes(table, locked, old)
     slot[0] = fresh
     table_write_unlock(locked)
-    core_release(table.core, old)
+    if not is_taken:
+        core_release(table.core, old)
 
 
 cdef inline size_t key_offset(size_t key_length, size_t value_length, int64_t expire_at) noexcept nogil:
@@ -186,12 +197,13 @@ cdef int store(Table *table, uint64_t hash, const char *key, size_t key_length, 
     if mode & SET_KEEP_TTL:
         expire_at = entry_expire(entry)
     offset = key_offset(key_length, value_length, expire_at)
-    if (flags & TYPE_MASK) == TYPE_STRING and fits_in_place(entry, offset + key_length + value_length):
+    if (flags & TYPE_MASK) == TYPE_STRING and fits_in_place(entry, offset + key_length + value_length) \
+            and not snapshot_guards(table, table_segment(table, hash), entry):
         count_volatile(table, hash, <int> (expire_at != -1) - <int> entry_has_expire(entry))
         locked = table_write_lock(table, hash)
         if offset != entry_key_offset(entry):
             memmove(<char *> entry + offset, <char *> entry + entry_key_offset(entry), key_length)
-        entry_write_header(entry, flags, entry_clock(entry), expire_at, key_length, value_length)
+        entry_write_header(entry, flags | (entry.head & FRESH), entry_clock(entry), expire_at, key_length, value_length)
         memcpy(<char *> entry + offset + key_length, value, value_length)
         entry_touch(table.core, entry, &table.core.random)
         table_write_unlock(locked)
@@ -250,7 +262,7 @@ cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t ke
             (delta < 0 and value < -<int64_t> 0x7fffffffffffffff - 1 - delta):
         return OVERFLOW
     value += delta
-    if entry != NULL and entry_is_int(entry):
+    if entry != NULL and entry_is_int(entry) and not snapshot_guards(table, table_segment(table, hash), entry):
         locked = table_write_lock(table, hash)
         entry_set_int(entry, value)
         entry_touch(table.core, entry, &table.core.random)
@@ -295,7 +307,8 @@ cdef int64_t table_write_range(Table *table, uint64_t hash, const char *key, siz
     if new_length < old_length:
         new_length = old_length
     if not entry_is_int(slot[0]) and entry_key_offset(slot[0]) == key_offset(
-            key_length, new_length, entry_expire(slot[0])):
+            key_length, new_length, entry_expire(slot[0])) and not snapshot_guards(
+            table, table_segment(table, hash), slot[0]):
         if extend(table, hash, slot, old_length, new_length, offset, data, length) < 0:
             return NO_MEMORY
         return new_length
@@ -347,8 +360,8 @@ cdef int table_put(Table *table, uint64_t hash, Entry *entry) noexcept nogil:
     return 0
 
 
-cdef Entry *table_take(Table *table, uint64_t hash, const char *key, size_t length) noexcept nogil:
-    """Takes the entry out; it is the caller's then. NULL: missing."""
+cdef Entry *take(Table *table, uint64_t hash, const char *key, size_t length, bint *is_taken) noexcept nogil:
+    """Takes the entry out; it is the caller's then, unless the snapshot has taken it. NULL: missing."""
     cdef Segment *segment = table_segment(table, hash)
     cdef Entry **slot
     cdef Entry *entry
@@ -359,25 +372,50 @@ cdef Entry *table_take(Table *table, uint64_t hash, const char *key, size_t leng
     if slot == NULL:
         return NULL
     entry = slot[0]
-    locked = table_write_lock(table, hash)
-    segment_remove(segment, slot)
-    table_write_unlock(locked)
     table.count -= 1
     table.used_memory -= entry_memory(entry)
     if entry_has_expire(entry):
         table.volatile_count -= 1
     due_move(table, hash, entry_due(entry), -1)
+    locked = table_write_lock(table, hash)
+    segment_remove(segment, slot)
+    is_taken[0] = locked != NULL and snapshot_takes(table, segment, entry)
+    table_write_unlock(locked)
     if segment.count < SEGMENT_CAPACITY // 4 and (segment.count & 7) == 0:
         table_merge(table, segment)
     return entry
 
 
+cdef Entry *table_take(Table *table, uint64_t hash, const char *key, size_t length) noexcept nogil:
+    """Takes the entry out; it is the caller's then. NULL: missing."""
+    cdef Entry *entry
+    cdef bint is_taken
+    if table.captured == table.core.snapshot_number:
+        entry = table_find(table, hash, key, length)
+        if entry != NULL:
+            snapshot_claim(table, table_segment(table, hash), entry)
+    return take(table, hash, key, length, &is_taken)
+
+
 cdef int table_delete(Table *table, uint64_t hash, const char *key, size_t length) noexcept nogil:
     """1: the key was there and is gone; 0: it was not."""
-    cdef Entry *entry = table_take(table, hash, key, length)
+    cdef bint is_taken
+    cdef Entry *entry = take(table, hash, key, length, &is_taken)
     if entry == NULL:
         return 0
-    core_release(table.core, entry)
+    if not is_taken:
+        core_release(table.core, entry)
+    return 1
+
+
+cdef int set_expire_in_copy(Table *table, uint64_t hash, Entry **slot, int64_t expire_at) noexcept nogil:
+    """Replaces the entry by one with that time to live. 1, or NO_MEMORY."""
+    cdef size_t length
+    cdef char *key = entry_key(slot[0], &length)
+    cdef Entry *fresh = entry_copy(slot[0], key, length, expire_at)
+    if fresh == NULL:
+        return NO_MEMORY
+    replace(table, hash, slot, fresh)
     return 1
 
 
@@ -391,6 +429,10 @@ cdef int table_set_expire(Table *table, uint64_t hash, const char *key, size_t l
     if slot == NULL:
         return 0
     entry = slot[0]
+    if snapshot_guards(table, table_segment(table, hash), entry):
+        if entry_is_string(entry):
+            return set_expire_in_copy(table, hash, slot, expire_at)
+        snapshot_claim(table, table_segment(table, hash), entry)
     change = <int> (expire_at != -1) - <int> entry_has_expire(entry)
     size = entry_size(entry)
     old_offset = entry_key_offset(entry)

@@ -58,6 +58,21 @@ def test_a_look_finds_a_field_expired_when_its_time_lies_before_now(both: World)
     assert both.keyspace.expired_fields == 2 and both.events == []
 
 
+def test_who_wants_to_know_is_told_which_fields_went(both: World) -> None:
+    told: list[tuple[int, bytes, list[bytes]]] = []
+    both.keyspace.on_fields_expired = lambda *what: told.append(what)
+    hash_ = both.hash(1, b"h", {b"a": 5, b"b": 7, b"1": 6, b"c": -1, b"d": 100})
+    both.hash(0, b"plain", {b"a": -1})
+    both.keyspace.now = NOW + 6
+    assert expire_field(both.keyspace, both.keyspace[1], b"h", hash_, b"a") == EXPIRED
+    assert expire_field(both.keyspace, both.keyspace[1], b"h", hash_, b"1") == NOT_EXPIRED
+    both.keyspace.now = NOW + 7
+    assert hash_.due_fields(NOW + 6) == [b"1"] and hash_.due_fields(NOW + 7, 1) == [b"1"]
+    assert both.expiry.run(LONG) == 2
+    assert told == [(1, b"h", [b"a"]), (1, b"h", [b"1", b"b"])]
+    assert hash_.due_fields(NOW + 99) == [] and hash_.due_fields(NOW + 100) == [b"d"]
+
+
 def test_a_look_can_leave_the_empty_hash(both: World) -> None:
     hash_ = both.hash(0, b"h", {b"a": 5})
     both.keyspace.now = NOW + 6

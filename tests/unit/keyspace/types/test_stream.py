@@ -152,9 +152,10 @@ class Streams(RuleBasedStateMachine):
         gone = [n for n in chosen if n not in self.entries and self.pending.pop(n, None)]
         taken = [n for n in chosen if n in self.entries and (is_forced or n in self.pending)]
         assert claimed == [text(n) if just_id else (text(n), self.entries[n]) for n in taken]
-        assert changes == len(gone) + len(taken)
+        assert sorted(row[0] for row in changes) == sorted(text(n) for n in gone + taken)
         for number in taken:
             self.pending[number] = (name, self.pending.get(number, (b"", 1))[1] + (not just_id))
+            assert (text(number), name, NOW, self.pending[number][1]) in changes
 
     @rule(data=st.data(), count=st.integers(1, 4))
     @precondition(lambda self: self.consumers and self.pending)
@@ -162,9 +163,10 @@ class Streams(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.consumers)))
         first = data.draw(st.sampled_from([0, *sorted(self.pending)]))
         looked = [n for n in sorted(self.pending) if n >= first]
-        claimed, deleted, following = self.group().claim_idle(name, first, 0, count, 100, True)
+        claimed, deleted, changes, following = self.group().claim_idle(name, first, 0, count, 100, True)
         assert claimed == [text(n) for n in looked[:count] if n in self.entries]
         assert deleted == [text(n) for n in looked[:count] if n not in self.entries]
+        assert [row[0] for row in changes] == [text(n) for n in looked[:count]]
         assert following == (text(looked[count]) if len(looked) > count else b"0-0")
         for number in looked[:count]:
             if number in self.entries:
