@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 container("CONFIG", since="2.0.0", summary="Reads, changes and saves the configuration.")
 
 ADMINISTRATIVE = ADMIN | NOSCRIPT | LOADING | STALE
+DENIED_WHILE_LOADING = {"dir"}
 TO_ALL_NODES = ("request_policy:all_nodes", "response_policy:all_succeeded")
 
 
@@ -58,6 +59,8 @@ def config_set(ctx: "Context", argv: list[bytes]) -> None:
         raise SyntaxFault
     config = ctx.server.config
     words = [_text(word) for word in argv[2:]]
+    if ctx.server.loading.is_active and any(name.lower() in DENIED_WHILE_LOADING for name in words[::2]):
+        raise CommandError("LOADING Redis is loading the dataset in memory")
     is_trusted = is_action_allowed(config.enable_protected_configs, ctx.client.address)
     config.set_many(list(zip(words[::2], words[1::2], strict=True)), allow_protected=is_trusted)
     ctx.reply.ok()

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mtredis.durability.loading import LoadError, RdbPiece
 from mtredis.errors import CommandError, NoSuchKey
 from mtredis.executor.arguments import integer
 from mtredis.keyspace.digest import data_digest, value_digest
@@ -35,9 +36,9 @@ type Action = Callable[["Context", list[bytes]], None]
 ANY = 1 << 20
 MATCHES_TRIED = 20_000
 NOT_SUPPORTED = """
-    AOF-FLUSH-SLEEP CLIENT-EVICTION CONFIG-REWRITE-FORCE-ALL CRASH-AND-RECOVER DICT-RESIZING DROP-CLUSTER-PACKET-FILTER
-    HTSTATS-KEY INTERNAL_SECRET LEAK LISTPACK LOADAOF MALLCTL MALLCTL-STR MARK-INTERNAL-CLIENT QUICKLIST
-    QUICKLIST-PACKED-THRESHOLD RELOAD REPL-PAUSE REPLICATE REPLYBUFFER RESTART SCRIPT SDSLEN SET-DISABLE-DENY-SCRIPTS
+    CLIENT-EVICTION CONFIG-REWRITE-FORCE-ALL CRASH-AND-RECOVER DICT-RESIZING DROP-CLUSTER-PACKET-FILTER
+    HTSTATS-KEY INTERNAL_SECRET LEAK LISTPACK MALLCTL MALLCTL-STR MARK-INTERNAL-CLIENT QUICKLIST
+    QUICKLIST-PACKED-THRESHOLD REPL-PAUSE REPLICATE REPLYBUFFER RESTART SCRIPT SDSLEN SET-DISABLE-DENY-SCRIPTS
     SET-SKIP-CHECKSUM-VALIDATION STRUCTSIZE
 """.split()
 
@@ -181,6 +182,13 @@ def leading_integer(text: bytes) -> int:
     return int(found[1]) if found else 0
 
 
+@_subcommand("AOF-FLUSH-SLEEP <microsec>", 1)
+def _aof_flush_sleep(ctx: "Context", arguments: list[bytes]) -> None:
+    """Every write of the append only file takes this much longer."""
+    ctx.server.aof.log.flush_sleep = integer(arguments[0])
+    ctx.reply.ok()
+
+
 @_subcommand("SET-ACTIVE-EXPIRE <0|1>", 1)
 def _set_active_expire(ctx: "Context", arguments: list[bytes]) -> None:
     """Turns off (0) or on the search for expired keys that nobody accesses."""
@@ -306,6 +314,51 @@ SAMPLES: dict[bytes, Callable[["Context"], None]] = {
     b"true": lambda ctx: ctx.reply.boolean(True),
     b"false": lambda ctx: ctx.reply.boolean(False),
 }
+
+
+@_subcommand("RELOAD [MERGE] [NOFLUSH] [NOSAVE]", 0, ANY)
+def _reload(ctx: "Context", arguments: list[bytes]) -> None:
+    """Saves the data, forgets them and loads them again; MERGE: keys may be there, NOFLUSH and NOSAVE: omit a step."""
+    server, words = ctx.server, {word.upper() for word in arguments}
+    if words - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    if b"NOSAVE" not in words and not server.saver.save():
+        raise CommandError("ERR")
+    keyspace = server.keyspace
+    keyspace.version_begin()
+    try:
+        if b"NOFLUSH" not in words:
+            for index in range(len(keyspace)):
+                ctx.flushed(index)
+            keyspace.flush(range(len(keyspace))).free()
+        server.loading.run_now([RdbPiece(server, server.saver.path, allow_duplicates=b"MERGE" in words)])
+    except LoadError as error:
+        log.warning(str(error))
+        raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from None
+    finally:
+        keyspace.version_end()
+    log.notice("DB reloaded by DEBUG RELOAD")
+    ctx.reply.ok()
+
+
+@_subcommand("LOADAOF", 0)
+def _load_aof(ctx: "Context", arguments: list[bytes]) -> None:
+    """Forgets the data and loads the append only file."""
+    server, keyspace = ctx.server, ctx.server.keyspace
+    keyspace.version_begin()
+    try:
+        pieces = server.aof.pieces_again()
+        for index in range(len(keyspace)):
+            ctx.flushed(index)
+        keyspace.flush(range(len(keyspace))).free()
+        server.loading.run_now(pieces)
+    except LoadError as error:
+        log.warning(str(error))
+        raise CommandError("ERR Error trying to load the AOF files, check server logs.") from None
+    finally:
+        keyspace.version_end()
+    log.notice("Append Only File loaded by DEBUG LOADAOF")
+    ctx.reply.ok()
 
 
 # --- making trouble ---------------------------------------------------------------------------------------------------

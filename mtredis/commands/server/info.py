@@ -3,7 +3,7 @@
 Idea: a section is a function from a `Snapshot` to lines, declared with `@info_section`; order of declaration is that
 of output. A snapshot reads each part of the server at most once, and the connections in one pass over C memory, so INFO
 stays cheap with ten thousand clients. Fields about what this server does not have (replicas, persistence, scripts,
-modules, defragmentation) are there with the values of a Redis that does not use it either.
+modules) are there with the values of a Redis that does not use it either.
 
 Owner: the executor thread. Fields of our own begin with `mtredis_`, `python_`, `gil_` or `io_threads_`.
 Limits: section keysizes stays empty (no size distribution is kept); the times of event loop rounds are the CPU time of
@@ -41,7 +41,6 @@ class Snapshot:
         self.server = ctx.server
         self.config = ctx.server.config
         self.now = ctx.now
-        self.dirty: int = getattr(ctx, "dirty", 0)
 
     @cached_property
     def workers(self) -> dict[str, int]:
@@ -59,6 +58,11 @@ class Snapshot:
     def memory(self) -> Any:
         """`keyspace.memory.MemoryOverview`."""
         return self.server.memory.overview(self.connections)
+
+    @cached_property
+    def defragmentation(self) -> dict[str, int]:
+        figures: dict[str, int] = self.server.defragmentation.statistics()
+        return figures
 
     @cached_property
     def pubsub(self) -> dict[str, int]:
@@ -242,10 +246,10 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "mem_clients_slaves", 0
     yield "mem_clients_normal", memory.clients
     yield "mem_cluster_links", 0
-    yield "mem_aof_buffer", 0
+    yield "mem_aof_buffer", snapshot.server.aof.log.backlog_length
     yield "mem_allocator", allocator.NAME
     yield "mem_overhead_db_hashtable_rehashing", 0
-    yield "active_defrag_running", 0
+    yield "active_defrag_running", snapshot.defragmentation["active_defrag_running"]
     yield "lazyfree_pending_objects", snapshot.server.background.pending
     yield "lazyfreed_objects", snapshot.server.background.completed
 
@@ -269,32 +273,16 @@ def _script_memory() -> Iterator[Line]:
 
 @info_section("Persistence")
 def persistence_lines(snapshot: Snapshot) -> Iterator[Line]:
-    """Nothing is loaded or saved yet."""
-    for name in "loading async_loading current_cow_peak current_cow_size current_cow_size_age".split():
-        yield name, 0
-    yield "current_fork_perc", "0.00"
-    yield "current_save_keys_processed", 0
-    yield "current_save_keys_total", 0
-    yield "rdb_changes_since_last_save", snapshot.dirty
-    yield "rdb_bgsave_in_progress", 0
-    yield "rdb_last_save_time", int(snapshot.server.started)
-    yield "rdb_last_bgsave_status", "ok"
-    yield "rdb_last_bgsave_time_sec", -1
-    yield "rdb_current_bgsave_time_sec", -1
-    for name in "rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded".split():
-        yield name, 0
-    yield "aof_enabled", 0
-    yield "aof_rewrite_in_progress", 0
-    yield "aof_rewrite_scheduled", 0
-    yield "aof_last_rewrite_time_sec", -1
-    yield "aof_current_rewrite_time_sec", -1
-    yield "aof_last_bgrewrite_status", "ok"
-    yield "aof_rewrites", 0
-    yield "aof_rewrites_consecutive_failures", 0
-    yield "aof_last_write_status", "ok"
-    yield "aof_last_cow_size", 0
+    """What was saved, is being saved or loaded."""
+    server = snapshot.server
+    yield from server.loading.state().items()
+    yield from server.saver.progress().items()
+    yield from server.saver.statistics().items()
+    yield from server.aof.statistics().items()
     yield "module_fork_in_progress", 0
     yield "module_fork_last_cow_size", 0
+    yield from server.aof.sizes().items()
+    yield from server.loading.statistics().items()
 
 
 @info_section("Threads")
@@ -329,7 +317,7 @@ def stats_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "sync_partial_ok", 0
     yield "sync_partial_err", 0
     yield from _keyspace_counts(snapshot)
-    yield from _absent_activities()
+    yield from _absent_activities(snapshot)
     yield "unexpected_error_replies", 0
     yield "total_error_replies", statistics.error_replies + workers["protocol_errors"]
     yield "dump_payload_sanitizations", 0
@@ -367,13 +355,16 @@ def _keyspace_counts(snapshot: Snapshot) -> Iterator[Line]:
         yield name, snapshot.pubsub[name]
 
 
-def _absent_activities() -> Iterator[Line]:
-    """Forks, migration, defragmentation, tracking: none of them happens here."""
+def _absent_activities(snapshot: Snapshot) -> Iterator[Line]:
+    """Forks, migration, tracking: none of them happens here."""
+    for name in "latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys".split():
+        yield name, 0
     for name in (
-        "latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys active_defrag_hits "
-        "active_defrag_misses active_defrag_key_hits active_defrag_key_misses total_active_defrag_time "
-        "current_active_defrag_time tracking_total_keys tracking_total_items tracking_total_prefixes"
+        "active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses "
+        "total_active_defrag_time current_active_defrag_time"
     ).split():
+        yield name, snapshot.defragmentation[name]
+    for name in "tracking_total_keys tracking_total_items tracking_total_prefixes".split():
         yield name, 0
 
 

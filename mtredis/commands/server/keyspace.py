@@ -33,6 +33,7 @@ def dbsize(ctx: "Context", argv: list[bytes]) -> None:
 def flushdb(ctx: "Context", argv: list[bytes]) -> None:
     """Deletes all keys of the selected database."""
     flush(ctx, [ctx.db.index], is_async(ctx, argv))
+    ctx.propagate(*argv)   # even if it was empty
 
 
 @command("FLUSHALL [flush-type=ASYNC@4.0.0|SYNC@6.2.0]", flags=WRITE, since="1.0.0", complexity="O(N) for N keys",
@@ -40,6 +41,8 @@ def flushdb(ctx: "Context", argv: list[bytes]) -> None:
 def flushall(ctx: "Context", argv: list[bytes]) -> None:
     """Deletes all keys of all databases."""
     flush(ctx, range(len(ctx.server.keyspace)), is_async(ctx, argv))
+    ctx.server.saver.flushed()
+    ctx.propagate(*argv)
 
 
 def is_async(ctx: "Context", argv: list[bytes]) -> bool:

@@ -131,9 +131,9 @@ def _remarks(memory: Any, clients: int) -> Iterator[str]:
     "MEMORY PURGE", since="4.0.0", complexity="", tips=("request_policy:all_shards", "response_policy:all_succeeded")
 )
 def memory_purge(ctx: "Context", argv: list[bytes]) -> None:
-    """Gives free pages back to the kernel."""
+    """Moves keys together where memory is fragmented and gives free pages back to the kernel, in the background."""
     ctx.server.keyspace.reclaim()
-    allocator.give_back()
+    ctx.server.defragmentation.purge()
     ctx.reply.ok()
 
 

@@ -1,7 +1,6 @@
-"""The process itself: TIME, LASTSAVE, LOLWUT, SHUTDOWN.
+"""The process itself: TIME, LOLWUT, SHUTDOWN.
 
-Owner: the executor thread. Limits: nothing is saved yet, so LASTSAVE is the time of the start, and SHUTDOWN SAVE is
-refused unless FORCE says to end all the same.
+Owner: the executor thread.
 """
 
 import random
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError, SyntaxFault
 from mtredis.executor.arguments import integer
-from mtredis.ops import log
 from mtredis.registry.command import (
     ADMIN,
     ALLOW_BUSY,
@@ -39,19 +37,6 @@ def time_command(ctx: "Context", argv: list[bytes]) -> None:
     """Tells the server's time: unix seconds, and the microseconds in the current one."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     ctx.reply.bulks([b"%d" % seconds, b"%d" % microseconds])
-
-
-@command(
-    "LASTSAVE",
-    flags=LOADING | STALE | FAST,
-    since="1.0.0",
-    complexity="O(1)",
-    acl="admin dangerous",
-    tips=("nondeterministic_output",),
-)
-def lastsave(ctx: "Context", argv: list[bytes]) -> None:
-    """Tells the unix time of the last snapshot, or of the start if there was none."""
-    ctx.reply.integer(int(ctx.server.started))
 
 
 @command("LOLWUT [VERSION version]", flags=READONLY | FAST, since="5.0.0", complexity="")
@@ -91,7 +76,5 @@ def shutdown(ctx: "Context", argv: list[bytes]) -> None:
         raise SyntaxFault()
     if b"ABORT" in words:
         raise CommandError("ERR No shutdown in progress.")
-    if b"SAVE" in words and b"FORCE" not in words:
-        log.warning("SHUTDOWN SAVE: snapshots cannot be written yet, so the server goes on; use NOSAVE or FORCE.")
+    if not ctx.server.shutdown(*(word.decode().lower() for word in words)):
         raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
-    ctx.server.shutdown()

@@ -27,6 +27,9 @@ cdef class Reader:
     cdef readonly int version        # 0: the header has not come yet
     cdef readonly bint is_done       # the end was read, and the checksum was right
     cdef readonly bint has_checksum
+    cdef uint64_t kinds[32]          # keys read, by the type byte
+    cdef readonly uint64_t keys_volatile     # of them, with a time to live
+    cdef readonly list selections    # (offset, database) of each SELECTDB
     cdef readonly uint64_t keys_loaded
     cdef readonly uint64_t keys_expired
     cdef readonly uint64_t keys_empty

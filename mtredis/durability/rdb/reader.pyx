@@ -47,7 +47,8 @@ cdef enum:                           # what `records` returns, beside an Input's
     MORE_AUX = 2
     MORE_FUNCTION = 3
     MORE_MODULE = 4
-    NEXT = 5                         # of one record: on to the next
+    MORE_KEYS = 5                    # of another database
+    NEXT = 6                         # of one record: on to the next
 
 cdef dict KINDS = {TYPE_LIST: List, TYPE_SET: Set, TYPE_SORTED_SET: SortedSet, TYPE_HASH: Hash, TYPE_STREAM: Stream}
 cdef str MODULE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -82,6 +83,7 @@ cdef class Reader:
         self.check_sum = check_sum
         self.expire_at = self.idle = self.frequency = -1
         self.aux = {}
+        self.selections = []
         self.functions = []
         self.modules = []
 
@@ -92,6 +94,10 @@ cdef class Reader:
     def offset(self) -> int:
         """Bytes of the file that have been read."""
         return self.consumed + self.input.at
+
+    def counts(self) -> dict[int, int]:
+        """How many keys were read, by the byte that says their type."""
+        return {kind: self.kinds[kind] for kind in range(RDB_TYPES) if self.kinds[kind]}
 
     @property
     def rest(self) -> bytes:
@@ -162,6 +168,8 @@ cdef class Reader:
             text_free(&self.text)
         elif event == MORE_MODULE:
             self.modules.append(module_name(self.module))
+        elif event == MORE_KEYS:
+            self.selections.append((self.offset, self.database))
         return 0
 
     cdef void compact(self) noexcept nogil:
@@ -280,6 +288,7 @@ cdef class Reader:
                 input_bad(input, b"the file has more databases than there are here,")
                 return input.code
             self.database = <int> number
+            return MORE_KEYS
         return NEXT
 
     cdef int module_aux(self) noexcept nogil:
@@ -327,6 +336,8 @@ cdef class Reader:
             event = input.code
         text_free(&key)
         if event == NEXT:
+            self.kinds[kind] += 1
+            self.keys_volatile += self.expire_at != -1
             self.expire_at = self.idle = self.frequency = -1
         return event
 
