@@ -41,9 +41,12 @@ cdef enum Gate:
     GATE_PROTECTED = 65536       # DEBUG is not for everybody
     GATE_TIMED = 131072          # the slow log wants to hear even of the fastest commands
     GATE_BLOCKED_ON_MISSING = 262144   # somebody is blocked until a key is changed in any way
+    GATE_DISK_ERROR = 524288     # what is written could not be saved: writes are refused
+    GATE_DURABLE = 1048576       # nobody may see what is not on disk: workers answer no reads
     # Sets of them
     GATES_OF_READS = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 8192 | 131072
-    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 131072
+    GATES_OF_WORKER_READS = GATES_OF_READS | 1048576
+    GATES_OF_WRITES = 1 | 2 | 4 | 8 | 16 | 64 | 256 | 1024 | 2048 | 131072 | 524288
     GATES_OF_CHANGES = 4096 | 16384 | 262144   # somebody must be told of each modified key
 
 cdef enum Letters:
@@ -141,7 +144,7 @@ cdef struct Connection:
     Connection *previous_client  # the executor's list of all connections
     Connection *next_client
     uint8_t registered
-    uint8_t held                 # from LETTER_REQUESTS until LETTER_DONE is posted
+    uint8_t held                 # from LETTER_REQUESTS until LETTER_DONE is posted (not only collected)
     uint8_t resp                 # 2 or 3
     uint8_t output_class
     uint8_t executing            # its command runs right now: what is pushed to it follows the reply
@@ -183,6 +186,8 @@ cdef struct Loop:
     int free_outputs_length
     int64_t now                  # unix ms at the last wake-up
     int64_t next_walk
+    Mail *posting_newest         # executor: letters to the loop, collected until what they tell of is in the log
+    Mail *posting_oldest
     # how the executor drives a loop without knowing the network
     void (*attach)(Loop *loop, int epoll_fd) noexcept nogil      # moves all sockets; -1: to its worker's own
     void (*take_event)(Loop *loop, Connection *connection, uint32_t events) noexcept nogil
@@ -209,6 +214,13 @@ cdef inline void loop_queue_flush(Loop *loop, Connection *connection) noexcept n
         connection.on_unflushed = True
         connection.next_unflushed = loop.unflushed
         loop.unflushed = connection
+
+cdef inline void loop_collect(Loop *loop, Letter *letter) noexcept nogil:
+    """Puts a letter behind those that the executor sends to the loop at the end of its step. Executor only."""
+    letter.mail.next = loop.posting_newest
+    if loop.posting_newest == NULL:
+        loop.posting_oldest = &letter.mail
+    loop.posting_newest = &letter.mail
 
 cdef bint is_over_output_limit(Connection *connection, size_t coming) noexcept nogil
 cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil

@@ -149,7 +149,7 @@ cdef int connection_push(Connection *connection, const char *data, size_t length
         letter.length = length
         memcpy(<char *> letter + sizeof(Letter), data, length)
         add_u64(&connection.pending_output, length)
-        mailbox_post(&connection.loop.mailbox, &letter.mail)
+        loop_collect(connection.loop, letter)
     return 0
 
 

@@ -15,20 +15,27 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 from mtredis import __version__
 from mtredis.client import Client, SharedSettings, set_unix_socket_path
+from mtredis.durability.aof.append_only import AppendOnly
+from mtredis.durability.loading import LoadError, Loading, rdb_pieces
+from mtredis.durability.saving import Saver
+from mtredis.durability.snapshots import Snapshots
 from mtredis.errors import CommandError, ConfigError
 from mtredis.executor import admission
 from mtredis.executor.background import Background
 from mtredis.executor.balance import Balance, LoadMeter
 from mtredis.executor.blocking import Blocking
 from mtredis.executor.client_line import client_line
+from mtredis.executor.defragmentation import Defragmentation
 from mtredis.executor.eviction import Eviction, client_limit
 from mtredis.executor.executor import Executor
 from mtredis.executor.monitors import Monitors
-from mtredis.executor.pause import Pause
+from mtredis.executor.pause import Pause, PauseMode
+from mtredis.executor.player import LogPlayer
 from mtredis.executor.pubsub import PubSub
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace import notify
@@ -51,6 +58,9 @@ from mtredis.registry import table
 
 RESERVED_DESCRIPTORS = 48     # listeners, event loops, log, /proc
 DESCRIPTORS_PER_WORKER = 3
+SNAPSHOT_PATIENCE = 10.0    # seconds that the end of the server waits for an aborted snapshot to leave the disk
+SHUTDOWN_EXTENSION = 300    # seconds that systemd gives the last snapshot
+FOR_EVER = 1 << 62          # unix ms
 COMMANDS_OF_CALM = 1000     # executed since the last trim, or there is nothing new to give back
 WASTE_ALLOWED = 64 << 20    # bytes
 HTTP_WORDS = {b"post", b"host:"}
@@ -59,6 +69,10 @@ REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
 MEMORY_PARAMETERS = (
     "maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity", "lfu-log-factor",
     "lfu-decay-time",
+)  # fmt: skip
+DEFRAGMENTATION_PARAMETERS = (
+    "activedefrag", "active-defrag-ignore-bytes", "active-defrag-threshold-lower", "active-defrag-threshold-upper",
+    "active-defrag-cycle-min", "active-defrag-cycle-max", "active-defrag-max-scan-fields",
 )  # fmt: skip
 LIMIT_PARAMETERS = (
     "proto-max-bulk-len", "client-query-buffer-limit", "timeout", "maxclients", "tcp-keepalive", "requirepass",
@@ -117,6 +131,7 @@ class Server:
         self.executor = Executor(self, self.keyspace, self.shared)
         self.dispatcher = self.executor.dispatcher
         self.context = self.dispatcher.context
+        self.propagation = self.context.propagation
         self.clients = ClientDirectory(self.executor)
         self.watches = Watches(self.keyspace)
         self.pubsub = PubSub()
@@ -127,6 +142,16 @@ class Server:
         self.monitors = Monitors(self.shared)
         self.memory = MemoryAccount(self.keyspace)
         self.eviction = Eviction(self.keyspace, self.memory)
+        self.defragmentation = Defragmentation(self.keyspace, self.memory)
+        self.snapshots = Snapshots(self.executor.call_soon)
+        self.saver = Saver(self)
+        self.loading = Loading(
+            self.executor.call_at, lambda: self.keyspace.now,
+            lambda is_shut: self.shared.set_gate(admission.LOADING_GATE, is_shut),
+        )  # fmt: skip
+        self.player = LogPlayer(self.dispatcher)
+        self.player.on_bug = self.report_bug
+        self.aof = AppendOnly(self, self.player)
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.statistics = Statistics(self)
@@ -174,16 +199,28 @@ class Server:
         executor.on_alarm = self.blocking.expire
         context.notifier = self.publish_event
         self.keyspace.on_expired = self.key_expired
+        self.keyspace.on_fields_expired = self.fields_expired
         self.eviction.evictor.on_evicted = self.key_evicted
-        self.eviction.is_safe = lambda: not self.pause.is_active(self.keyspace.now)
+        self.eviction.is_safe = lambda: not (self.loading.is_active or self.pause.is_active(self.keyspace.now))
         self.eviction.call_soon = lambda function: executor.call_at(self.keyspace.now + 1, function)
         self.eviction.measure_clients = self._measure_clients
         self.eviction.free_pending = self._free_pending
+        self.eviction.on_lazyfree = lambda microseconds: self.sample_latency("eviction-lazyfree", microseconds)
         self.eviction.on_cycle = lambda microseconds: self.sample_latency("eviction-cycle", microseconds)
+        self._introduce_defragmentation()
         self.field_expiry = FieldExpiry(self.keyspace, context.announce)
         self.watches.on_change = self._gate_watched
         self.pause.on_start = self._gate_paused
         self.pause.on_end = self.end_pause
+        self.saver.on_status_change = self.gate_writes
+        self.saver.while_waiting = lambda: self.supervisor.kept_alive(self._watchdog)
+        self.loading.on_status = self._tell_loading
+
+    def _introduce_defragmentation(self) -> None:
+        defragmentation, executor = self.defragmentation, self.executor
+        defragmentation.call_later = lambda delay, function: executor.call_at(self.keyspace.now + delay, function)
+        defragmentation.on_cycle = lambda microseconds: self.sample_latency("active-defrag-cycle", microseconds)
+        defragmentation.give_back = lambda: self.background.submit(allocator.give_back)
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
@@ -193,12 +230,14 @@ class Server:
             (LIMIT_PARAMETERS, self._apply_limits),
             (("notify-keyspace-events",), self._apply_events),
             (MEMORY_PARAMETERS, self._apply_memory),
+            (DEFRAGMENTATION_PARAMETERS, lambda: self.defragmentation.follow(config)),
             (PACKING_PARAMETERS, self._apply_packing),
             (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self._apply_observation),
             (("latency-tracking",), self._apply_latency_tracking),
             (("hz",), self._apply_hz),
             (("locale-collate",), self._apply_locale),
             (("io-threads-mode",), self._apply_io_threads_mode),
+            (("save", "stop-writes-on-bgsave-error"), self.gate_writes),
             (("port", "bind"), self._listen_again),
         )
         for names, apply in follow:
@@ -280,6 +319,19 @@ class Server:
     def _apply_io_threads_mode(self) -> None:
         self.balance.mode = self.config.io_threads_mode   # the next cron acts on it
 
+    @property
+    def write_refusal(self) -> str | None:
+        """Why writes are refused although nothing is wrong with them: what they change could not be saved."""
+        return self.saver.refusal or self.aof.refusal
+
+    def gate_writes(self) -> None:
+        """Writes are refused, or again accepted, as `write_refusal` says. Whoever learns of a change calls it."""
+        self.shared.set_gate(admission.DISK_ERROR, self.write_refusal is not None)
+
+    def gate_durable(self, is_on: bool) -> None:
+        """Whether nobody may see what is not on disk, so that the executor alone answers, after the log."""
+        self.shared.set_gate(admission.DURABLE, is_on)
+
     # --- events ------------------------------------------------------------------------------------------------------
 
     def publish_event(self, event: bytes, key: bytes, db_index: int) -> None:
@@ -301,10 +353,16 @@ class Server:
     def key_expired(self, db_index: int, key: bytes) -> None:
         """A key's time was over and it is gone: the same funnel as for any change, in its own database."""
         self.context.announce(db_index, key, b"expired")
+        self.propagation.append(db_index, [b"UNLINK" if self.config.lazyfree_lazy_expire else b"DEL", key])
+
+    def fields_expired(self, db_index: int, key: bytes, fields: list[bytes]) -> None:
+        """The time of fields of a hash was over and they are gone."""
+        self.propagation.append(db_index, [b"HDEL", key, *fields])
 
     def key_evicted(self, db_index: int, key: bytes) -> None:
         """A key had to go because memory is short: the same funnel again."""
         self.context.announce(db_index, key, b"evicted")
+        self.propagation.append(db_index, [b"UNLINK" if self.config.lazyfree_lazy_eviction else b"DEL", key])
 
     def _gate_watched(self, is_any: bool) -> None:
         self.shared.set_gate(admission.WATCHED, is_any)
@@ -378,7 +436,11 @@ class Server:
         """The periodic work of the executor; `now` in unix ms."""
         self._rebalance()
         self._feed_watchdog()
-        if self.cron_paused:
+        if self.cron_paused or self._stopping:
+            return
+        if self.loading.is_active:
+            self._sample_memory(now)
+            self.statistics.sample(now)
             return
         self._sample_memory(now)
         self.statistics.sample(now)
@@ -396,6 +458,9 @@ class Server:
             self._free_pending()
         if self.pause.mode:
             self.pause.is_active(now)
+        self.aof.cron(now)
+        self.saver.cron(now)
+        self.defragmentation.cron()
         self._trim(now)
 
     def _trim(self, now: int) -> None:
@@ -407,7 +472,7 @@ class Server:
         is_wasteful = self.memory.rss > 1.5 * self.memory.used() + WASTE_ALLOWED
         if now - self._trimmed_at[0] >= (2_000 if is_calm else 60_000) and (is_calm or is_wasteful):
             self._trimmed_at = (now, commands)
-            self.background.submit(allocator.give_back)
+            self.defragmentation.trim()
 
     def _sample_memory(self, now: int) -> None:
         """RSS each time; what the clients hold once a second, for that visits every connection."""
@@ -448,6 +513,8 @@ class Server:
             return
         self._next_watchdog = time.monotonic() + self._watchdog / 3
         self.supervisor.watchdog()
+        if self.loading.is_active:   # which has its own status
+            return
         self.supervisor.status(f"{len(self.clients)} clients connected, {self.memory.used()} bytes used")
 
     def _rebalance(self) -> None:
@@ -457,6 +524,9 @@ class Server:
         has_stalled = long_commands != self._long_commands
         self._long_commands = long_commands
         self.executor.set_driving(self.balance.sample(*self.load.read(), has_stalled))
+
+    def _tell_loading(self, status: str, seconds: int) -> None:
+        self.supervisor.extend(status, seconds)
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 
@@ -494,6 +564,33 @@ class Server:
         for listener in sockets:
             self.acceptor.listen(listener.fileno())
 
+    def load_data(self) -> None:
+        """Begins to load what the files hold; clients hear LOADING until `on_loaded`. Raises LoadError."""
+        self.saver.remove_stale()
+        is_logged = self.config.appendonly
+        pieces = self.aof.pieces() if is_logged else rdb_pieces(self)
+        source = "" if not pieces else "append only file" if is_logged else "disk"
+        self.loading.start(pieces, lambda: self.on_loaded(source), self.on_load_failed)
+
+    def on_loaded(self, source: str) -> None:
+        """The dataset is complete."""
+        if source:
+            log.notice(f"DB loaded from {source}: {self.loading.seconds:.3f} seconds")
+        try:
+            self.aof.begin()
+        except LoadError as error:
+            self.on_load_failed(error)
+            return
+        log.notice("Ready to accept connections" + (f" tcp on port {self.config.port}" if self.config.port else ""))
+        self.supervisor.ready("Ready to accept connections")
+
+    def on_load_failed(self, error: LoadError) -> None:
+        """The dataset cannot be had, so there is nothing to serve."""
+        log.warning(str(error))
+        log.warning("Fatal error loading the DB, check server logs. Exiting.")
+        self.exit_status = 1
+        self._stop()
+
     def run(self) -> None:
         """Starts all threads and executes on this one until `shutdown`; whoever built the server must call it.
 
@@ -513,20 +610,55 @@ class Server:
             log.warning(f"BUG in the executor: {log.traceback_of(error)}")
             self.exit_status = 1
 
-    def shutdown(self) -> None:
-        """Stops serving after the current round; replies that are written are still sent. Executor thread."""
+    def shutdown(self, *words: str) -> bool:
+        """Saves what is to be saved, and stops serving after the current round; False: it goes on, see the log.
+
+        `words`: save or nosave, now, force. Replies that are written are still sent; nothing more is executed.
+        """
         if self._stopping:
-            return
-        self._stopping = True
+            return True
         self.supervisor.stopping()
         log.notice("User requested shutdown...")
+        if not self._save_at_end(words):
+            self.supervisor.status("Errors trying to shut down the server.")
+            log.warning("Errors trying to shut down the server. Check the logs for more information.")
+            return False
+        self._stop()
+        return True
+
+    def _save_at_end(self, words: Sequence[str]) -> bool:
+        """Whether the server may end."""
+        if self.saver.is_saving:
+            log.warning("There is a child saving an .rdb. Killing it!")
+            self.saver.abort()
+        if not self.aof.prepare_end("force" in words):
+            return False
+        if self.loading.is_active or "nosave" in words or not (self.config.save or "save" in words):
+            return True
+        log.notice("Saving the final RDB snapshot before exiting.")
+        self.supervisor.extend("Saving the final RDB snapshot", SHUTDOWN_EXTENSION)
+        if self.saver.save(keep_cache=True):
+            return True
+        is_forced = "force" in words
+        log.warning("Error trying to save the DB" + (". Exit anyway." if is_forced else ", can't exit."))
+        return is_forced
+
+    def _stop(self) -> None:
+        """Nothing is executed any more, and `run` returns after this round."""
+        self._stopping = True
+        self.loading.cancel()
+        self.pause.pause(FOR_EVER, PauseMode.ALL, self.keyspace.now)
         self.acceptor.stop()
         listeners.close_listeners([*self._listeners, *self._inherited], self.config.unixsocket)
         self.executor.stop()
 
     def finish(self) -> None:
-        """Ends the workers. After the executor has ended."""
+        """Ends the workers and all that is under way. After the executor has ended."""
         self.executor.stop_workers()
+        self.snapshots.abort()
+        if not self.snapshots.wait(SNAPSHOT_PATIENCE):
+            log.warning("The disk takes long; the snapshot that was under way leaves its temporary file behind.")
+        self.aof.close()
         self.background.stop()
         for worker in self.workers:
             if not worker.join(5.0):
@@ -542,6 +674,9 @@ class Server:
             worker.reset_statistics()
         executor, keyspace = self.executor, self.keyspace
         self.eviction.reset_statistics()
+        self.defragmentation.reset_statistics()
+        self.saver.saves = 0
+        self.aof.reset_statistics()
         self.dispatcher.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = keyspace.expired_fields = 0
         expiry = keyspace.expiry
@@ -570,16 +705,15 @@ def serve(config: Config) -> int:
         process.follow_maxclients(config, RESERVED_DESCRIPTORS + DESCRIPTORS_PER_WORKER * config.io_threads)
         process.OomScore(config).follow()
         server = Server(config)
+        server.supervisor = supervisor
         server.listen()
-    except ConfigError as error:
+        server.load_data()
+    except (ConfigError, LoadError) as error:
         log.warning(str(error))
         return 1
-    server.supervisor = supervisor
     pidfile = process.write_pidfile(process.pidfile_path(config)) if process.pidfile_path(config) else None
     _catch_signals(server)
     log.notice(server.describe())
-    log.notice("Ready to accept connections" + (f" tcp on port {config.port}" if config.port else ""))
-    server.supervisor.ready("Ready to accept connections")
     server.run()   # signal handlers run in here, too
     server.finish()
     if pidfile is not None:
@@ -591,13 +725,24 @@ def _catch_signals(server: Server) -> None:
     """SIGTERM and SIGINT shut down; a second SIGINT ends the process at once."""
     asked = False
 
+    def shut_down(name: str, words: Sequence[str]) -> None:
+        nonlocal asked
+        if not server.shutdown(*words):
+            asked = False
+            log.warning(
+                f"{name} received but errors trying to shut down the server, check the logs for more information"
+            )
+
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked and number == signal.SIGINT:
             os._exit(1)
         asked = True
-        log.warning(f"Received {signal.Signals(number).name} scheduling shutdown...")
-        server.executor.call_soon(server.shutdown)
+        name = signal.Signals(number).name
+        log.warning(f"Received {name} scheduling shutdown...")
+        config = server.config
+        words = config.shutdown_on_sigint if number == signal.SIGINT else config.shutdown_on_sigterm
+        server.executor.call_soon(lambda: shut_down(name, words))
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

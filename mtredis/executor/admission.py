@@ -18,6 +18,7 @@ from mtredis.registry.command import (
     LOADING,
     MAY_REPLICATE,
     NO_AUTH,
+    NO_MULTI,
     PROTECTED,
     READONLY,
     WRITE,
@@ -33,6 +34,7 @@ UNAUTHENTICATED, MULTI, SUBSCRIBED = 1, 2, 4
 TRACED = 64
 LOADING_GATE, MEMORY, PAUSED, MONITORED, NOTIFY, MISSES, WATCHED = 256, 512, 1024, 2048, 4096, 8192, 16384
 BLOCKED, PROTECTED_GATE, TIMED, BLOCKED_ON_MISSING = 32768, 65536, 131072, 262144
+DISK_ERROR, DURABLE = 524288, 1048576
 
 RUN_IN_MULTI = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
 ALLOWED_WHILE_SUBSCRIBED = {
@@ -56,6 +58,8 @@ def gates_of(command: Command) -> int:
         gates |= LOADING_GATE
     if command.flags & DENYOOM or command.name == b"exec":
         gates |= MEMORY
+    if command.flags & WRITE or command.name in (b"ping", b"exec"):
+        gates |= DISK_ERROR
     if command.flags & (READONLY | WRITE | MAY_REPLICATE):
         gates |= TRACED
     if command.flags & PROTECTED:
@@ -79,6 +83,13 @@ def refuse_stranger(ctx: "Context", command: Command, argv: list[bytes]) -> bool
     raise CommandError("NOAUTH Authentication required.")
 
 
+def refuse_in_transaction(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """Some commands cannot be queued."""
+    if command.flags & NO_MULTI:
+        raise CommandError("ERR Command not allowed inside a transaction")
+    return True
+
+
 def refuse_above_maxmemory(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
     """Writes that may need memory are refused while the server holds more than `maxmemory` and no key may go."""
     transaction = ctx.client.transaction
@@ -88,6 +99,17 @@ def refuse_above_maxmemory(ctx: "Context", command: Command, argv: list[bytes]) 
     # While clients that were blocked are served, marks of keys that go would be lost.
     if (eviction.postpone() if ctx.retrying else eviction.perform()) == STUCK:
         raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
+    return True
+
+
+def refuse_unsaved(ctx: "Context", command: Command, argv: list[bytes]) -> bool:
+    """Changes are refused while they could not be saved; PING tells of it, too."""
+    transaction = ctx.client.transaction
+    if command.name == b"exec" and not (transaction and transaction.flags & WRITE):
+        return True
+    refusal = ctx.server.write_refusal
+    if refusal is not None:
+        raise CommandError(refusal)
     return True
 
 
@@ -124,7 +146,9 @@ def postpone_while_paused(ctx: "Context", command: Command, argv: list[bytes]) -
 GATES: tuple[tuple[int, Check], ...] = (
     (PROTECTED_GATE, refuse_protected),
     (UNAUTHENTICATED, refuse_stranger),
+    (MULTI, refuse_in_transaction),
     (MEMORY, refuse_above_maxmemory),
+    (DISK_ERROR, refuse_unsaved),
     (SUBSCRIBED, refuse_subscriber),
     (LOADING_GATE, refuse_while_loading),
     (TRACED, refuse_monitor),

@@ -21,8 +21,6 @@ cdef class Executor:
     cdef bint driving[LOOPS_MAX]         # this thread drives the loop
     cdef Letter yield_letters[LOOPS_MAX]
     cdef Letter stop_letters[LOOPS_MAX]
-    cdef Mail *done_newest[LOOPS_MAX]    # connections to give back to each worker, collected
-    cdef Mail *done_oldest[LOOPS_MAX]
     cdef int loops_length
     cdef Connection *connections         # all registered ones, newest first
     cdef int64_t connections_length
@@ -57,5 +55,7 @@ cdef class Executor:
     cdef void register(self, Connection *connection) noexcept
     cdef int forget(self, Connection *connection) except -1
     cdef void give_back(self, Connection *connection, int kind) noexcept
-    cdef void post_given_back(self) noexcept
+    cdef int settle(self) except -1
+    cdef void post_collected(self) noexcept nogil
+    cdef void flush_driven(self) noexcept nogil
     cdef void resume_connection(self, Connection *connection) noexcept

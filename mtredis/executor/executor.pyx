@@ -5,6 +5,10 @@ Idea: a round is: wait for mail or events, execute the requests of the connectio
 loops that this thread has taken over (poll, execute, flush), run what is due (cron, timers, calls). A connection is
 executed in place: arguments lie in its query buffer, replies go to its output buffer, no thread copies for another.
 
+Each step ends with `settle`: what has changed is given to the sinks of the write stream (the log on disk), and only then
+the letters to the workers are posted and the driven loops send. So nobody sees a change, as a reply or as a message,
+before the sinks have it; and however many clients a step has served, the log is written, and synced, once.
+
 What happens to a single request is the dispatcher's business (`dispatch.pyx`); here is the loop around it.
 
 Owner: the executor thread, of everything here. `mailbox`, `call_soon` and `wake` are for other threads.
@@ -21,13 +25,14 @@ from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from mtredis.client cimport (
-    CLASS_PUBSUB, DRIVEN_BY_WORKER, EVENTS_MAX, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED, LETTER_REGISTER,
+    CLASS_PUBSUB, DRIVEN_BY_WORKER, EVENTS_MAX, GATE_DURABLE, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED,
+    LETTER_REGISTER,
     LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter,
-    Loop, SharedSettings, client_of, is_driven_by_executor,
+    Loop, SharedSettings, client_of, is_driven_by_executor, loop_collect,
 )
 from mtredis.executor.dispatch cimport STOPPED, Dispatcher
-from mtredis.keyspace.core cimport core_set_now
-from mtredis.lib.atomics cimport store_i32
+from mtredis.keyspace.core cimport WORKERS_READ, core_set_now
+from mtredis.lib.atomics cimport load_u64, store_i32
 from mtredis.lib.clock cimport unix_ms
 from mtredis.lib.epoll cimport (
     EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_wait,
@@ -143,15 +148,15 @@ cdef class Executor:
     def survey(self) -> dict[str, int]:
         """Bytes that the connections hold, and the largest buffers among them, without making any `Client`.
 
-        The query buffer of a connection that its worker may just be giving back counts as a pooled one.
+        The query buffer of a connection that a worker holds counts as what it had when the worker last published it.
         """
         cdef Connection *connection = self.connections
         cdef size_t normal = 0, pubsub = 0, largest_input = 0, largest_output = 0
         cdef size_t query, output
         while connection != NULL:
-            query = 0
+            query = <size_t> load_u64(&connection.query_room)
             if connection.query != NULL:
-                query = QUERY_SIZE
+                query = max(query, <size_t> QUERY_SIZE)
                 if connection.held or is_driven_by_executor(connection.loop):
                     query = connection.query.capacity + connection.query.arguments_capacity * sizeof(Argument)
             output = connection.out.capacity + <size_t> connection.pending_output
@@ -176,7 +181,7 @@ cdef class Executor:
                 self.yield_letters[i].kind = LETTER_YIELD
                 mailbox_post(&self.loops[i].mailbox, &self.yield_letters[i].mail)
             elif not by_executor and self.driving[i] and self.loops[i].ready == self.loops[i].unflushed == NULL:
-                self.core.readers_active = True
+                self.core.readers_active |= WORKERS_READ
                 self.driving[i] = False
                 epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loops[i].mailbox.event_fd, NULL)
                 self.loops[i].attach(self.loops[i], -1)
@@ -215,7 +220,8 @@ cdef class Executor:
             self.run_due()
             if self.dispatcher.context.ready:   # an expired key, a client that blocked, the end of a pause
                 self.dispatcher.serve_blocked()
-        self.post_given_back()
+            self.settle()
+            self.flush_driven()
         self.drive()
 
     cdef int time_to_wait(self, int64_t now) except -1:
@@ -280,8 +286,9 @@ cdef class Executor:
                 i = self.dispatcher.execute(connection)
                 self.give_back(connection, LETTER_PARKED if i == STOPPED else LETTER_DONE)
                 executed += 1
-                if executed % GIVE_BACK_BATCH == 0:
-                    self.post_given_back()
+                # Where each step costs an fsync, all that have come share one.
+                if executed % GIVE_BACK_BATCH == 0 and not self.dispatcher.settings.gates & GATE_DURABLE:
+                    self.settle()
             elif letter.kind == LETTER_REGISTER:
                 self.register(connection)
             elif letter.kind == LETTER_CLOSED:
@@ -293,33 +300,41 @@ cdef class Executor:
                     if <void *> self.loops[i] == <void *> connection:
                         self.yield_letters[i].kind = 0
                         self.start_driving(i)
-        self.post_given_back()
+        self.settle()
         while self.calls:
             self.attempt(self.calls.popleft())
         return 0
 
     cdef void give_back(self, Connection *connection, int kind) noexcept:
-        """Returns an executed connection to its loop (collected; `post_given_back` sends)."""
-        cdef int i = connection.loop.index
+        """Returns an executed connection to its loop (collected; `settle` sends)."""
         connection.done.kind = kind
         connection.parked_by_executor = kind == LETTER_PARKED
-        connection.done.mail.next = self.done_newest[i]
-        if self.done_newest[i] == NULL:
-            self.done_oldest[i] = &connection.done.mail
-        self.done_newest[i] = &connection.done.mail
+        loop_collect(connection.loop, &connection.done)
 
-    cdef void post_given_back(self) noexcept:
-        """Sends back what is collected; up to here a push to these connections went straight behind their replies."""
+    cdef int settle(self) except -1:
+        """Ends a step: the sinks have what has changed, and the workers get their letters."""
+        if self.dispatcher.propagation.pending.length:
+            self.dispatcher.propagation.flush()
+        self.post_collected()
+        return 0
+
+    cdef void post_collected(self) noexcept nogil:
+        """Sends the letters; up to here a push to a connection that is given back went straight behind its replies."""
+        cdef Loop *loop
         cdef Mail *mail
+        cdef Mail *newest
         cdef int i
         for i in range(self.loops_length):
-            if self.done_newest[i] != NULL:
-                mail = self.done_newest[i]
-                while mail != NULL:
+            loop = self.loops[i]
+            newest = mail = loop.posting_newest
+            if newest == NULL:
+                continue
+            loop.posting_newest = NULL
+            while mail != NULL:
+                if (<Letter *> mail).kind == LETTER_DONE or (<Letter *> mail).kind == LETTER_PARKED:
                     (<Letter *> mail).connection.held = False
-                    mail = mail.next
-                mailbox_post_chain(&self.loops[i].mailbox, self.done_newest[i], self.done_oldest[i])
-                self.done_newest[i] = self.done_oldest[i] = NULL
+                mail = mail.next
+            mailbox_post_chain(&loop.mailbox, newest, loop.posting_oldest)
 
     cdef int drive(self) except -1:
         """One round of the driven loops: reads all that is readable, executes all that is ready, then sends."""
@@ -341,6 +356,7 @@ cdef class Executor:
         for i in range(self.loops_length):
             if self.driving[i]:
                 self.execute_ready(self.loops[i])
+        self.settle()
         with nogil:
             for i in range(self.loops_length):
                 loop = self.loops[i]
@@ -351,6 +367,17 @@ cdef class Executor:
         self.driven_reads -= reads
         self.driven_writes -= writes
         return 0
+
+    cdef void flush_driven(self) noexcept nogil:
+        """Sends what cron, timers and calls have left for clients of driven loops."""
+        cdef Loop *loop
+        cdef int i
+        for i in range(self.loops_length):
+            loop = self.loops[i]
+            if self.driving[i] and loop.unflushed != NULL:
+                self.driven_writes -= loop.writes
+                loop.flush(loop)
+                self.driven_writes += loop.writes
 
     cdef void take_events(self) noexcept nogil:
         """Lets the driven loops act on what the kernel has reported."""
@@ -434,7 +461,7 @@ cdef class Executor:
                 client.connection = NULL
                 Py_DECREF(client)
         connection.done.kind = LETTER_RELEASE
-        mailbox_post(&connection.loop.mailbox, &connection.done.mail)
+        loop_collect(connection.loop, &connection.done)   # behind what may have been pushed to it
         return 0
 
     def resume(self, Client client) -> None:
@@ -453,4 +480,4 @@ cdef class Executor:
             self.redrive = True
             return
         connection.arrival.kind = LETTER_DONE
-        mailbox_post(&connection.loop.mailbox, &connection.arrival.mail)
+        loop_collect(connection.loop, &connection.arrival)   # behind the reply that it was parked for

@@ -51,6 +51,7 @@ class Config:
         self.path: str | None = None
         self.renamed_commands: list[RenamedCommand] = []
         self._hooks: list[tuple[frozenset[str], Hook]] = []
+        self._loaded: set[str] = set()   # what files and the command line have named
         self._defaults = {parameter.name: parameter.initial() for parameter in catalogue.parameters}
         for parameter in catalogue.parameters:
             setattr(self, parameter.attribute, self._defaults[parameter.name])
@@ -197,7 +198,11 @@ class Config:
             if inner is None:
                 raise ConfigError("Unbalanced quotes in configuration line")
             words = inner
-        setattr(self, parameter.attribute, kind.parse(words, self.value(parameter)))
+        value = kind.parse(words, self.value(parameter))
+        if kind.adds and value and parameter.name in self._loaded:
+            value = self.value(parameter) + value
+        self._loaded.add(parameter.name)
+        setattr(self, parameter.attribute, value)
         if parameter.name == "dir":
             self.enter_directory()
 

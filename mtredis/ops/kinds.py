@@ -37,26 +37,28 @@ def _loose_double(word: str) -> float | None:
 
 
 class SavePoints(Kind):
-    """Seconds and changes, in pairs, after which the dataset is saved. Without persistence only none is honest."""
+    """Seconds and changes, in pairs, as a tuple of tuples: so many changes in so many seconds cause a snapshot."""
 
     multiple = True
-    placeholder = '""'
+    adds = True
+    placeholder = '{<seconds> <changes>}...|""'
 
     def parse(self, words: Sequence[str], current: object) -> tuple[tuple[int, int], ...]:
         if list(words) == [""]:
             return ()
-        numbers = [_loose_integer(word) for word in words]
-        if len(numbers) % 2 or any(number is None or number < 1 - index % 2 for index, number in enumerate(numbers)):
+        numbers = [number for word in words if (number := _loose_integer(word)) is not None]
+        if len(numbers) != len(words) or len(numbers) % 2 or any(
+            number < 1 - index % 2 for index, number in enumerate(numbers)
+        ):
             raise ConfigError("Invalid save parameters")
-        if numbers:
-            raise ConfigError("saving is not supported yet: only an empty list of save points is")
-        return ()
+        return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
     def show(self, value: tuple[tuple[int, int], ...]) -> str:
         return " ".join(f"{seconds} {changes}" for seconds, changes in value)
 
-    def write(self, value: tuple[tuple[int, int], ...]) -> str:
-        return self.show(value) or '""'
+    def lines(self, name: str, value: tuple[tuple[int, int], ...], default: object) -> list[Line]:
+        points = [f"{name} {seconds} {changes}" for seconds, changes in value]
+        return [(line, True) for line in points or [f'{name} ""']]
 
 
 class OutputLimit(NamedTuple):
@@ -223,6 +225,18 @@ def refuse_path(parameter: str) -> Callable[[str], None]:
     def check(value: str) -> None:
         if "/" in value or "\\" in value:
             raise ConfigError(f"{parameter} can't be a path, just a filename")
+
+    return check
+
+
+def refuse_bad_name(parameter: str, what: str) -> Callable[[str], None]:
+    """A check for Text: what `parameter` names is in the working folder, and has a name."""
+
+    def check(value: str) -> None:
+        if not value:
+            raise ConfigError(f"{parameter} can't be empty")
+        if "/" in value or "\\" in value:
+            raise ConfigError(f"{parameter} can't be a path, just a {what}")
 
     return check
 

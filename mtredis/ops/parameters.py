@@ -21,6 +21,7 @@ from mtredis.ops.kinds import (
     OutputLimits,
     Percentiles,
     SavePoints,
+    refuse_bad_name,
     refuse_locale,
     refuse_path,
 )
@@ -216,6 +217,33 @@ memory(
 memory(
     "lfu-decay-time", Integer(0, INT_MAX), 1, "Minutes after which the access counter of an unused key drops by one."
 )
+memory("activedefrag", Boolean(), False, "Move keys and values together when memory is fragmented, and give it back.")
+memory(
+    "active-defrag-ignore-bytes",
+    Memory(1, LONG_MAX),
+    100 << 20,
+    "Fragmentation up to which nothing is moved.",
+)
+memory(
+    "active-defrag-threshold-lower",
+    Integer(0, 1000),
+    10,
+    "Fragmentation in percent of the memory used up to which nothing is moved.",
+)
+memory(
+    "active-defrag-threshold-upper",
+    Integer(0, 1000),
+    100,
+    "Fragmentation in percent from which active-defrag-cycle-max is spent.",
+)
+memory("active-defrag-cycle-min", Integer(1, 99), 1, "Percent of the CPU for moving, at the lower threshold.")
+memory("active-defrag-cycle-max", Integer(1, 99), 25, "Percent of the CPU for moving, at the upper threshold.")
+memory(
+    "active-defrag-max-scan-fields",
+    Integer(1, LONG_MAX),
+    1000,
+    "About how many fields of a value are moved in one step.",
+)
 memory("lazyfree-lazy-eviction", Boolean(), False, "Free evicted values on a background thread.")
 memory("lazyfree-lazy-expire", Boolean(), False, "Free expired values on a background thread.")
 memory(
@@ -396,7 +424,6 @@ service(
         "now",
         "force",
         exclusive=(frozenset(("save", "nosave")), "shutdown options SAVE and NOSAVE can't be used simultaneously"),
-        later=("save",),
     ),
     (),
     "How SIGINT shuts the server down.",
@@ -409,7 +436,6 @@ service(
         "now",
         "force",
         exclusive=(frozenset(("save", "nosave")), "shutdown options SAVE and NOSAVE can't be used simultaneously"),
-        later=("save",),
     ),
     (),
     "How SIGTERM shuts the server down.",
@@ -428,12 +454,110 @@ persistence(
     "dbfilename",
     Text(check=refuse_path("dbfilename")),
     "dump.rdb",
-    "Name of the snapshot file in dir. No snapshot is written yet.",
+    "Name of the snapshot file in dir.",
     protected=True,
 )
-persistence("rdbcompression", Boolean(), True, "Compress long strings in what DUMP replies with.")
-persistence("save", SavePoints(), (), "When to write a snapshot by itself. Only never is supported yet.")
-persistence("appendonly", Boolean(only=False), False, "Whether every write goes to a log on disk. Not supported yet.")
+persistence(
+    "save",
+    SavePoints(),
+    ((3600, 1), (300, 100), (60, 10000)),
+    "When to write a snapshot by itself: after so many seconds, if there were so many changes. Several lines add up; "
+    'save "" means never. At the end of the server the data is saved if there is a save point.',
+)
+persistence(
+    "stop-writes-on-bgsave-error",
+    Boolean(),
+    True,
+    "Refuse writes while there are save points and the last snapshot in the background has failed.",
+)
+persistence("rdbcompression", Boolean(), True, "Compress long strings in snapshots and in what DUMP replies with.")
+persistence(
+    "rdbchecksum",
+    Boolean(),
+    True,
+    "Put a checksum at the end of snapshots, and check it when one is loaded.",
+    mutable=False,
+)
+persistence(
+    "rdb-save-incremental-fsync",
+    Boolean(),
+    True,
+    "Have the disk take a snapshot in steps of 4 MB while it is written, not all of it at the end.",
+)
+persistence(
+    "rdb-del-sync-files",
+    Boolean(),
+    False,
+    "Delete the snapshot files that replication has made, if nothing else wants them. There is no replication yet.",
+)
+persistence(
+    "sanitize-dump-payload",
+    Choice("no", "yes", "clients"),
+    "no",
+    "Kept for Redis's sake: what RESTORE and snapshot files hold is always checked in full.",
+)
+for _name, _what in (("rdb-key-save-delay", "saved"), ("key-load-delay", "loaded")):
+    persistence(_name, Integer(INT_MIN, INT_MAX), 0, f"Microseconds to wait after each {_what} key.", hidden=True)
+persistence(
+    "appendonly", Boolean(), False, "Whether every change goes to a log on disk (AOF), which is loaded at the start."
+)
+persistence(
+    "appendfilename",
+    Text(check=refuse_bad_name("appendfilename", "filename")),
+    "appendonly.aof",
+    "What the names of the files of the log begin with.",
+    mutable=False,
+)
+persistence(
+    "appenddirname",
+    Text(check=refuse_bad_name("appenddirname", "dirname")),
+    "appendonlydir",
+    "Name of the folder in dir that holds the files of the log.",
+    mutable=False,
+)
+persistence(
+    "appendfsync",
+    Choice("everysec", "always", "no"),
+    "everysec",
+    "When the log is brought to disk: every second, before any reply (always), or when the kernel likes (no).",
+)
+persistence(
+    "no-appendfsync-on-rewrite",
+    Boolean(),
+    False,
+    "While a snapshot or a new base is written, do not bring the log to disk: faster, and less safe.",
+)
+persistence(
+    "auto-aof-rewrite-percentage",
+    Integer(0, INT_MAX),
+    100,
+    "Rewrite the log when it has grown by so many percent since the last time; 0 never does.",
+)
+persistence(
+    "auto-aof-rewrite-min-size",
+    Memory(0, LONG_MAX),
+    64 * MEBIBYTE,
+    "The log is not rewritten by itself while it is smaller than this.",
+)
+persistence(
+    "aof-load-truncated",
+    Boolean(),
+    True,
+    "If the log ends in the middle of something (after a crash), cut it back and start; else refuse to start.",
+)
+persistence(
+    "aof-use-rdb-preamble", Boolean(), True, "Write the base of the log as a snapshot, not as commands."
+)
+persistence("aof-timestamp-enabled", Boolean(), False, "Note the time in the log, so that it can be cut back to one.")
+persistence(
+    "aof-rewrite-incremental-fsync",
+    Boolean(),
+    True,
+    "Have the disk take a new base in steps of 4 MB while it is written, not all of it at the end.",
+)
+persistence(
+    "aof-disable-auto-gc", Boolean(), False, "Keep the files that a rewrite has made superfluous.", hidden=True
+)
 persistence(
     "cluster-enabled",
     Boolean(only=False),

@@ -11,11 +11,13 @@ Invariant: without a supervisor every method does nothing. Limit: a datagram tha
 repeated.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import stat
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
 from mtredis.ops import log
@@ -42,12 +44,36 @@ class Supervisor:
         """One line for `systemctl status`."""
         self.notify(f"STATUS={status}")
 
+    def extend(self, status: str, seconds: int) -> None:
+        """One line for `systemctl status` while the server starts or stops; systemd waits so long for the next."""
+        self.notify(f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def stopping(self) -> None:
         self.notify("STATUS=Shutting down", "STOPPING=1")
 
     def watchdog(self) -> None:
         """The server is alive: due more often than once per `watchdog_interval`."""
         self.notify("WATCHDOG=1")
+
+    @contextlib.contextmanager
+    def kept_alive(self, interval: float | None) -> Iterator[None]:
+        """While this lasts a thread of its own feeds the watchdog: for work that stops the one that else does."""
+        if not self.address or interval is None:
+            yield
+            return
+        over = threading.Event()
+
+        def feed() -> None:
+            while not over.wait(interval / 3):
+                self.watchdog()
+
+        thread = threading.Thread(target=feed, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def notify(self, *assignments: str) -> None:
         if not self.address:

@@ -32,9 +32,13 @@ _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 2**10, "m": 10**6, "mb": 2**20, "g": 
 
 
 class Kind:
-    """One sort of value. `multiple` kinds take several words in a file; the others exactly one."""
+    """One sort of value. `multiple` kinds take several words in a file; the others exactly one.
+
+    With `adds`, the second and further lines of a file add to the value, a tuple; one that means nothing empties it.
+    """
 
     multiple = False
+    adds = False
     placeholder = "<value>"
 
     def parse(self, words: Sequence[str], current: Any) -> Any:
