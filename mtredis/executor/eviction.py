@@ -71,6 +71,7 @@ class Eviction:
         self.measure_clients: Callable[[], object]   # into the memory account
         self.free_pending: Callable[[], object]   # has freed what waits for it, in the background
         self.on_cycle: Callable[[int], object]   # µs that an attempt has taken
+        self.on_lazyfree: Callable[[int], object] = lambda microseconds: None   # that it waited for what is freed
 
     def follow(self, policy: str, samples: int, tenacity: int) -> None:
         """Other parameters are in force."""
@@ -126,8 +127,10 @@ class Eviction:
     def _free_big(self) -> None:
         """What was evicted and is big is freed in the background, or here when too much of it is waiting."""
         if self.evictor.evicted_big > PENDING_MAX:
+            started = self._clock()
             self._keyspace.free_pending()
             self.evictor.evicted_big = 0
+            self.on_lazyfree(int((self._clock() - started) * 1e6))
         else:
             self.free_pending()
 

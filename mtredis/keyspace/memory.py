@@ -121,6 +121,8 @@ class MemoryAccount:
         self.peak = 0
         self.peak_time = 0.0
         self.startup = max(0, self._read_rss() - self.data())
+        heap = allocator.heap_figures()
+        self._heap_at_start = heap.allocated - self.data() if heap.active else 0
         self.sample()
 
     def _read_rss(self) -> int:
@@ -170,6 +172,14 @@ class MemoryAccount:
         """Bytes that keys and values may take; below 0 if all else takes more than `maxmemory`."""
         return self.maxmemory - self.other()
 
+    def heap(self) -> HeapFigures:
+        """What the allocator holds. To ask it would take long when memory is fragmented, so this is put together from
+        what the heap held at the start, the estimate, and the heap's extent (without blocks that are mapped)."""
+        if not self._heap_at_start:
+            return HeapFigures(0, 0)
+        allocated = max(0, self._heap_at_start + self.clients + self.data())
+        return HeapFigures(allocated, max(allocated, allocator.heap_span()))
+
     def overview(self, connections: dict[str, int]) -> MemoryOverview:
         """Everything that INFO and MEMORY STATS say, sampled now."""
         self.sample(connections)
@@ -182,5 +192,5 @@ class MemoryAccount:
             clients=self.clients,
             tables=sum(map(table_overhead, databases)),
             keys=sum(map(len, databases)),
-            heap=allocator.heap_figures(),
+            heap=self.heap(),
         )

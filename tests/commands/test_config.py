@@ -14,6 +14,7 @@ from tests.support.fake_context import FakeContext
 
 
 def context(config: Config | None = None, address: str = "127.0.0.1:5000", **parts: Any) -> FakeContext:
+    parts = {"loading": SimpleNamespace(is_active=False)} | parts
     made = FakeContext(server=SimpleNamespace(config=config or Config(), **parts))
     made.client.address = address
     return made
@@ -36,6 +37,14 @@ def test_set() -> None:
     assert ctx.run("CONFIG", "SET", "timeout", "5", "requirepass", b"\xff\x00") == b"OK"
     assert ctx.server.config.timeout == 5
     assert ctx.run("CONFIG", "GET", "requirepass") == {b"requirepass": b"\xff\x00"}
+
+
+def test_dir_stays_while_data_are_loaded() -> None:
+    ctx = context(loading=SimpleNamespace(is_active=True))
+    with pytest.raises(CommandError, match="^LOADING Redis is loading the dataset in memory$"):
+        ctx.run("CONFIG", "SET", "timeout", "5", "DIR", "/")
+    assert ctx.server.config.timeout == 0
+    assert ctx.run("CONFIG", "SET", "timeout", "5") == b"OK"
 
 
 def test_set_wants_pairs() -> None:

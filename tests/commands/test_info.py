@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from mtredis.commands.server import info
+from mtredis.durability.loading import Loading
+from mtredis.durability.saving import Saver
+from mtredis.durability.snapshots import Snapshots
 from mtredis.executor.blocking import Blocking
+from mtredis.executor.defragmentation import Defragmentation
 from mtredis.executor.eviction import Eviction
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace.memory import MemoryAccount
@@ -49,12 +53,20 @@ def ctx() -> Any:
     server.blocking = Blocking(server.keyspace, [{}], {}, lambda gate, in_force: None)
     server.memory = MemoryAccount(server.keyspace)
     server.eviction = Eviction(server.keyspace, server.memory)
+    server.defragmentation = Defragmentation(server.keyspace, server.memory)
     server.eviction.evicted_clients = 3
     server.shared = SimpleNamespace(
         statistics=lambda: {
             "accepted": 4, "rejected": 1, "connected": 3, "output_limit_closed": 0, "query_limit_closed": 0,
         }
     )  # fmt: skip
+    server.context = SimpleNamespace(dirty=5)
+    server.snapshots = Snapshots(lambda function: None)
+    server.saver = Saver(server)
+    server.loading = Loading(lambda when, function: None, lambda: 0, lambda is_shut: None)
+    server.aof = SimpleNamespace(
+        statistics=lambda: {"aof_enabled": 0}, sizes=dict, log=SimpleNamespace(backlog_length=0)
+    )
     server.pubsub = SimpleNamespace(
         statistics=lambda: dict.fromkeys(
             ("pubsub_clients", "pubsub_channels", "pubsub_patterns", "pubsubshard_channels"), 0
@@ -132,6 +144,7 @@ def test_values(ctx: KeyspaceContext) -> None:
     assert (found["Stats"]["total_commands_processed"], found["Stats"]["total_error_replies"]) == ("52", "9")
     assert (found["Stats"]["io_threaded_reads_processed"], found["Stats"]["acl_access_denied_auth"]) == ("4", "5")
     assert (found["Stats"]["evicted_keys"], found["Stats"]["evicted_clients"]) == ("0", "3")
+    assert found["Persistence"]["rdb_changes_since_last_save"] == "5"
     assert found["Replication"]["master_replid"] == "i" * 40
     assert found["Commandstats"] == {
         "cmdstat_config|get": "calls=4,usec=10,usec_per_call=2.50,rejected_calls=1,failed_calls=2"

@@ -7,6 +7,7 @@ import pytest
 
 from mtredis.commands.server import memory
 from mtredis.errors import CommandError
+from mtredis.executor.defragmentation import Defragmentation
 from mtredis.keyspace.memory import MemoryAccount
 from tests.support.keyspace_context import KeyspaceContext
 
@@ -69,5 +70,11 @@ def test_doctor(ctx: KeyspaceContext) -> None:
 
 
 def test_purge_and_malloc_stats(ctx: KeyspaceContext) -> None:
+    defragmentation = ctx.server.defragmentation = Defragmentation(ctx.server.keyspace, ctx.server.memory)
+    later: list[Any] = []
+    defragmentation.call_later = lambda delay, function: later.append(function)
+    defragmentation.give_back = lambda: later.append(None)
+    defragmentation.on_cycle = lambda microseconds: None
     assert ctx.run("MEMORY", "PURGE") == b"OK"
+    assert len(later) == 1   # the rest is done in the background
     assert b"<malloc" in ctx.run("MEMORY", "MALLOC-STATS")

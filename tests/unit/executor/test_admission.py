@@ -12,12 +12,23 @@ from mtredis.errors import CommandError
 from mtredis.executor import admission
 from mtredis.executor.admission import GATES, admit, describe_all, gates_of
 from mtredis.executor.eviction import BELOW, RUNNING, STUCK
-from mtredis.registry.command import DENYOOM, LOADING, NO_AUTH, PROTECTED, READONLY, REGISTRY, WRITE, load_families
+from mtredis.registry.command import (
+    DENYOOM,
+    LOADING,
+    NO_AUTH,
+    NO_MULTI,
+    PROTECTED,
+    READONLY,
+    REGISTRY,
+    WRITE,
+    load_families,
+)
 
 PXD_NAMES = {
     "UNAUTHENTICATED": "UNAUTHENTICATED", "MULTI": "MULTI", "SUBSCRIBED": "SUBSCRIBED", "TRACED": "TRACED",
     "LOADING": "LOADING_GATE", "MEMORY": "MEMORY", "PAUSED": "PAUSED", "MONITORED": "MONITORED", "NOTIFY": "NOTIFY",
     "MISSES": "MISSES", "WATCHED": "WATCHED", "PROTECTED": "PROTECTED_GATE", "TIMED": "TIMED",
+    "DISK_ERROR": "DISK_ERROR", "DURABLE": "DURABLE",
 }  # fmt: skip
 
 
@@ -34,6 +45,7 @@ def command(name: bytes = b"get", flags: int = 0) -> Any:
 def context(**parts: Any) -> Any:
     server = SimpleNamespace(
         config=SimpleNamespace(enable_debug_command="no"),
+        write_refusal="MISCONF what is wrong",
         eviction=SimpleNamespace(
             perform=lambda: parts.get("outcome", STUCK), postpone=lambda: parts.get("postponed", STUCK)
         ),
@@ -73,8 +85,8 @@ def test_gates_that_no_handler_asks_for_are_in_the_sets_of_the_native_path() -> 
 
 def test_the_order_is_that_of_redis() -> None:
     assert [gate for gate, _ in GATES] == [
-        admission.PROTECTED_GATE, admission.UNAUTHENTICATED, admission.MEMORY, admission.SUBSCRIBED,
-        admission.LOADING_GATE, admission.TRACED, admission.PAUSED,
+        admission.PROTECTED_GATE, admission.UNAUTHENTICATED, admission.MULTI, admission.MEMORY, admission.DISK_ERROR,
+        admission.SUBSCRIBED, admission.LOADING_GATE, admission.TRACED, admission.PAUSED,
     ]  # fmt: skip
 
 
@@ -83,7 +95,9 @@ def test_the_order_is_that_of_redis() -> None:
     [
         (admission.PROTECTED_GATE, "ERR DEBUG command not allowed."),
         (admission.UNAUTHENTICATED, "NOAUTH Authentication required."),
+        (admission.MULTI, "ERR Command not allowed inside a transaction"),
         (admission.MEMORY, "OOM command not allowed when used memory > 'maxmemory'."),
+        (admission.DISK_ERROR, "MISCONF what is wrong"),
         (
             admission.SUBSCRIBED,
             "ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
@@ -95,7 +109,7 @@ def test_the_order_is_that_of_redis() -> None:
 )
 def test_a_shut_gate_refuses_with_the_text_of_redis(gate: int, text: str) -> None:
     with pytest.raises(CommandError) as caught:
-        admit(context(), command(), [b"get", b"k"], gate)
+        admit(context(), command(flags=NO_MULTI), [b"get", b"k"], gate)
     assert str(caught.value).startswith(text)
     assert gate == admission.PROTECTED_GATE or str(caught.value) == text
 
@@ -104,9 +118,9 @@ def test_the_first_shut_gate_answers() -> None:
     everything = sum(gate for gate, _ in GATES)
     for number, (gate, _) in enumerate(GATES[:-1]):
         with pytest.raises(CommandError) as first:
-            admit(context(), command(), [], everything & ~sum(gate for gate, _ in GATES[:number]))
+            admit(context(), command(flags=NO_MULTI), [], everything & ~sum(gate for gate, _ in GATES[:number]))
         with pytest.raises(CommandError) as alone:
-            admit(context(), command(), [], gate)
+            admit(context(), command(flags=NO_MULTI), [], gate)
         assert str(first.value) == str(alone.value)
 
 
@@ -117,6 +131,10 @@ def test_each_refusal_is_a_fresh_exception() -> None:
             admit(context(), command(), [], admission.UNAUTHENTICATED)
         caught.append(info.value)
     assert caught[0] is not caught[1]
+
+
+def test_other_commands_may_be_queued() -> None:
+    assert admit(context(), command(), [], admission.MULTI)
 
 
 def test_gates_that_do_not_concern_the_command_are_not_asked() -> None:
@@ -141,6 +159,12 @@ def test_exec_needs_memory_only_for_what_it_has_queued() -> None:
     assert admit(context(), command(b"exec"), [], admission.MEMORY)
     with pytest.raises(CommandError, match="^OOM"):
         admit(context(transaction=queued), command(b"exec"), [], admission.MEMORY)
+
+
+def test_exec_is_refused_only_for_writes_that_it_has_queued() -> None:
+    with pytest.raises(CommandError, match="^MISCONF"):
+        admit(context(transaction=SimpleNamespace(flags=WRITE)), command(b"exec"), [], admission.DISK_ERROR)
+    assert admit(context(transaction=SimpleNamespace(flags=READONLY)), command(b"exec"), [], admission.DISK_ERROR)
 
 
 def test_a_pause_postpones_and_looks_at_what_exec_has_queued() -> None:
@@ -173,6 +197,10 @@ def test_debug_is_for_whom_the_configuration_allows_it() -> None:
         (b"exec", 0, admission.MULTI, False),
         (b"get", 0, admission.MULTI, True),
         (b"ping", 0, admission.SUBSCRIBED, False),
+        (b"ping", 0, admission.DISK_ERROR, True),
+        (b"exec", 0, admission.DISK_ERROR, True),
+        (b"get", READONLY, admission.DISK_ERROR, False),
+        (b"del", WRITE, admission.DISK_ERROR, True),
         (b"get", 0, admission.SUBSCRIBED, True),
         (b"info", LOADING, admission.LOADING_GATE, False),
         (b"get", 0, admission.LOADING_GATE, True),

@@ -12,7 +12,8 @@ from mtredis.keyspace.database import Keyspace
 
 from mtredis.errors import CommandError
 from mtredis.executor import admission
-from tests.support.core import Core, encode, receive_exactly
+from tests.support.core import Core, encode, receive_exactly, until
+from tests.support.effects import KeptStream
 
 
 class Told:
@@ -146,6 +147,68 @@ def test_what_a_command_pushes_to_its_own_client_follows_the_reply(core: Core) -
         client.sendall(encode("MULTI") + encode("PUBLISH", "c", "3") + encode("PING") + encode("EXEC"))
         expected = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n+PONG\r\n" + message % 3
         assert receive_exactly(client, len(expected)) == expected
+
+
+def effects(core: Core, *lines: str) -> list[tuple[bytes, ...]]:
+    """What requests put into the write stream."""
+    sink, propagation = KeptStream(), core.executor.dispatcher.propagation
+    core.on_executor(lambda: propagation.add_sink(sink))
+    with core.connect() as client:
+        client.sendall(b"".join(encode(*line.split()) for line in (*lines, "ECHO --end--")))
+        received = b""
+        while not received.endswith(b"--end--\r\n"):
+            received += receive_exactly(client, 1)
+    core.on_executor(lambda: propagation.remove_sink(sink))
+    return [argv for _, argv in sink.effects()]
+
+
+def test_a_command_goes_out_if_it_changes_something(core: Core) -> None:
+    assert effects(core, "SETRANGE k 2 x", "GETRANGE k 0 1", "SETRANGE k 2", "LPUSH k v", "SORT none STORE k") == [
+        (b"SETRANGE", b"k", b"2", b"x"), (b"SORT", b"none", b"STORE", b"k"),
+    ]  # fmt: skip
+
+
+def test_a_handler_says_what_goes_out_in_its_place(core: Core) -> None:
+    assert effects(core, "HSET h f 1 g 2 i 3", "HGETDEL h FIELDS 2 f none", "HPEXPIREAT h 1 FIELDS 2 g none") == [
+        (b"HSET", b"h", b"f", b"1", b"g", b"2", b"i", b"3"), (b"HDEL", b"h", b"f", b"none"), (b"HDEL", b"h", b"g"),
+    ]  # fmt: skip
+    assert effects(core, "XGROUP CREATE x g 0 MKSTREAM", "XREADGROUP GROUP g c STREAMS x >") == [
+        (b"XGROUP", b"CREATE", b"x", b"g", b"0", b"MKSTREAM")
+    ]
+
+
+def test_a_transaction_is_one_unit_and_its_exec_is_not_in_it(core: Core) -> None:
+    transaction = ("MULTI", "SETRANGE k 0 x", "GET k", "INCR k", "HSET h f 1", "EXEC")
+    assert effects(core, *transaction, "MULTI", "SET k v", "EXEC", "MULTI", "GET k", "EXEC") == [
+        (b"MULTI",), (b"SETRANGE", b"k", b"0", b"x"), (b"HSET", b"h", b"f", b"1"), (b"EXEC",), (b"SET", b"k", b"v"),
+    ]  # fmt: skip
+
+
+def test_a_blocked_client_is_served_in_a_unit_of_its_own(core: Core) -> None:
+    sink, propagation = KeptStream(), core.executor.dispatcher.propagation
+    core.on_executor(lambda: propagation.add_sink(sink))
+    with core.connect() as waiting, core.connect() as client:
+        waiting.sendall(encode("BLPOP", "k", "0"))
+        until(lambda: core.on_executor(lambda: len(core.server.blocking)) == 1)
+        client.sendall(encode("RPUSH", "k", "a", "b"))
+        assert receive_exactly(waiting, 18) == b"*2\r\n$1\r\nk\r\n$1\r\na\r\n"
+    core.on_executor(propagation.give)
+    assert [argv for _, argv in sink.effects()] == [(b"RPUSH", b"k", b"a", b"b"), (b"LPOP", b"k")]
+
+
+def test_outside_a_command_nothing_is_said_when_nobody_reads(told: Told) -> None:
+    assert not told.context.propagates
+    told.context.propagate(b"DEL", b"k")
+    sink = KeptStream()
+    told.context.propagation.add_sink(sink)
+    assert told.context.propagates
+    told.context.select(1)
+    told.context.propagate(b"PEXPIREAT", b"k", 5)
+    told.context.propagate_deletion(b"k", True)
+    told.context.propagate_deletion(b"k", False)
+    told.context.propagate_nothing()
+    told.context.propagation.give()
+    assert sink.effects() == [(1, (b"PEXPIREAT", b"k", b"5")), (1, (b"UNLINK", b"k")), (1, (b"DEL", b"k"))]
 
 
 def test_select_is_the_clients_own(core: Core) -> None:

@@ -99,7 +99,7 @@ class Handlers:
 def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     folder: Path = tmp_path_factory.mktemp("core")
     made = Core(folder)
-    made.server.config = SimpleNamespace(proto_max_bulk_len=512 << 20)
+    made.server.config = SimpleNamespace(proto_max_bulk_len=512 << 20, lazyfree_lazy_expire=False)
     yield made
     made.close()
 

@@ -102,6 +102,38 @@ def test_the_default_limit_follows_the_size_of_nodes(limit: int, expected: int) 
     assert trim is not None and trim.limit == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "exact"),
+    [
+        ("MAXLEN 5", "MAXLEN 5"), ("MINID = 5", "MINID = 5"), ("MAXLEN ~ 5", "MAXLEN = 2"),
+        ("MINID ~ 5 LIMIT 3", "MINID = 7-1"), ("LIMIT 9 MAXLEN ~ 5 LIMIT 8", "MAXLEN = 2"),
+    ],
+)  # fmt: skip
+def test_trimming_goes_out_as_what_it_has_led_to(words: str, exact: str) -> None:
+    class Left:
+        first_id = (7 << 64) + 1
+
+        def __len__(self) -> int:
+            return 2
+
+    argv = [b"XTRIM", b"k", *words.encode().split()]
+    options, at = TrimWords(), 2
+    while at < len(argv):
+        at = options.take(argv, at)
+    assert options.exact(argv, Left()) == [b"XTRIM", b"k", *exact.encode().split()]
+    if "~" in words:
+        assert options.exact(argv, [])[-1] in (b"0", format_id(MAX_ID))
+
+
+def test_what_is_replayed_may_have_the_limit_that_redis_leaves() -> None:
+    options = TrimWords()
+    argv = [b"MAXLEN", b"=", b"5", b"LIMIT", b"10"]
+    assert options.take(argv, 0) == 3 and options.take(argv, 3) == 5
+    with pytest.raises(CommandError, match="LIMIT cannot be used without"):
+        options.result(KEYSPACE)
+    assert options.result(KEYSPACE, is_replayed=True) == Trim(False, 5, False, 0)
+
+
 def test_timeouts() -> None:
     assert blocking_milliseconds(b"0", 10) == 0
     assert blocking_milliseconds(b"9223372036854775797", 10) == 9223372036854775797

@@ -59,7 +59,8 @@ def test_get(config: Config) -> None:
         "maxmemory-samples",
         "TIMEOUT",
     ]
-    assert set(config.get("*")) == set(CATALOGUE.by_name)
+    assert set(config.get("*")) == {name for name, parameter in CATALOGUE.by_name.items() if not parameter.hidden}
+    assert config.get("key-load-delay", "key-load-*") == {"key-load-delay": "0"}
     assert config.get("slowlog-max-le?", "slowlog-max-le[n]") == {"slowlog-max-len": "128"}
 
 

@@ -34,6 +34,27 @@ def test_a_file(tmp_path: Path) -> None:
     assert config.path == str(tmp_path / "server.conf")
 
 
+@pytest.mark.parametrize(
+    ("text", "overrides", "points"),
+    [
+        ("save 1 2\nsave 3 4", (), ((1, 2), (3, 4))),
+        ('save 1 2\nsave ""\nsave 3 4 5 6', (), ((3, 4), (5, 6))),
+        ("port 1", (), ((3600, 1), (300, 100), (60, 10000))),
+        ('save "7 8 9 10"', (), ((7, 8), (9, 10))),
+        ("save 1 2", ("save 5 6",), ((1, 2), (5, 6))),
+        ("save 1 2", ('save ""',), ()),
+        ("port 1", ("save 5 6",), ((5, 6),)),
+    ],
+)
+def test_save_points_of_several_lines_add_up(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], points: tuple[tuple[int, int], ...]
+) -> None:
+    config = loaded(tmp_path, text, *overrides)
+    assert config.save == points
+    config.set_many([("save", "9 9")])
+    assert config.save == ((9, 9),)
+
+
 def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.conf"
     path.write_text("port 1\ntimeout 1\nhz 1\n")
@@ -68,7 +89,6 @@ def test_bad_lines_name_file_and_line(tmp_path: Path) -> None:
         ("rename-command A", "Bad directive or wrong number of arguments"),
         ("save 900", "Invalid save parameters"),
         ("appendonly yes", "'yes' is not supported yet"),
-        ("shutdown-on-sigterm save", "'save' is not supported yet"),
         ("dir /no/such/folder", "No such file or directory"),
         ("user default on", "Bad directive or wrong number of arguments"),
         ("loadmodule x.so", "Bad directive or wrong number of arguments"),

@@ -36,10 +36,18 @@ def test_help_names_every_parameter() -> None:
     text = usage()
     assert text.startswith("Usage: mtredis-server [CONFIG]")
     for parameter in CATALOGUE.parameters:
-        assert f"  --{parameter.name} " in text
+        assert (f"  --{parameter.name} " in text) is not parameter.hidden
 
 
 def test_the_cache_configuration_loads() -> None:
     config = load(Options(str(CONFIGS / "cache.conf")))
     assert config.maxclients == 60000
     assert config.client_output_buffer_limit["normal"].seconds == 30
+
+
+def test_the_durable_configuration_loads() -> None:
+    config = load(Options(str(CONFIGS / "durable.conf")))
+    assert config.appendonly
+    assert config.appendfsync == "always"
+    assert not config.no_appendfsync_on_rewrite
+    assert config.maxmemory_policy == "noeviction"

@@ -25,7 +25,8 @@ def changed(*pairs: tuple[str, str]) -> Config:
 
 
 def lines_without_dir(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("dir ")]
+    """Without what is always there."""
+    return [line for line in text.splitlines() if not line.startswith(("dir ", "save "))]
 
 
 def test_lines_are_updated_in_place_and_comments_stay() -> None:
@@ -76,6 +77,11 @@ def test_output_limits_have_a_line_per_class() -> None:
     assert "client-output-buffer-limit replica 1gb 0 0" in rewritten("", config).splitlines()
     text = "client-output-buffer-limit pubsub 1 1 1\n"
     assert rewritten(text, config).splitlines()[0] == "client-output-buffer-limit normal 0 0 0"
+
+
+def test_save_points_have_a_line_each_or_one_that_says_never() -> None:
+    assert "save 3600 1\nsave 300 100\nsave 60 10000\n" in rewritten("", Config())
+    assert rewritten("save 9 9\nport 1\n", changed(("save", ""))).startswith('save ""\nport 6379\n')
 
 
 def test_rewrite_replaces_the_file(tmp_path: Path) -> None:

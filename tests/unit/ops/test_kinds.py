@@ -65,10 +65,13 @@ def test_bad_output_limits(words: str, reason: str) -> None:
     assert refusal(OutputLimits(), *words.split(), current=DEFAULTS) == reason
 
 
-def test_save_points_are_none_or_refused() -> None:
-    assert SavePoints().parse([""], ()) == SavePoints().parse([], ()) == ()
-    assert SavePoints().write(()) == '""'
-    assert "not supported yet" in refusal(SavePoints(), "900", "1")
+def test_save_points() -> None:
+    kind = SavePoints()
+    assert kind.parse([""], ()) == kind.parse([], ()) == ()
+    assert kind.parse(["900", "1", "+60", "0"], ()) == ((900, 1), (60, 0))
+    assert kind.show(((900, 1), (60, 0))) == "900 1 60 0"
+    assert kind.lines("save", ((900, 1), (60, 0)), ()) == [("save 900 1", True), ("save 60 0", True)]
+    assert kind.lines("save", (), ()) == [('save ""', True)]
     for bad in ("900", "0 1", "900 -1", "a 1"):
         assert refusal(SavePoints(), *bad.split()) == "Invalid save parameters"
 

@@ -43,6 +43,23 @@ def test_notifications(receiver: socket.socket) -> None:
     ]
 
 
+def test_a_longer_wait_may_be_asked_for(receiver: socket.socket) -> None:
+    Supervisor(receiver.getsockname()).extend("Loading: 5%", 30)
+    assert receiver.recv(4096) == b"STATUS=Loading: 5%\nEXTEND_TIMEOUT_USEC=30000000"
+
+
+def test_the_watchdog_is_fed_while_everybody_waits(receiver: socket.socket) -> None:
+    supervisor = Supervisor(receiver.getsockname())
+    with supervisor.kept_alive(0.003):
+        assert [receiver.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    with supervisor.kept_alive(None), Supervisor().kept_alive(0.003):   # nobody to tell
+        supervisor.status("x")
+    messages = [receiver.recv(4096)]
+    while messages[-1] != b"STATUS=x":
+        messages.append(receiver.recv(4096))
+    assert set(messages[:-1]) <= {b"WATCHDOG=1"}
+
+
 def test_the_abstract_namespace() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind("")  # the kernel picks a name
