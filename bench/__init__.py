@@ -9,6 +9,8 @@
     packed       memory per collection, of every type and many sizes
     curves       cost per operation over the size of the collection
     eviction     hit ratios under maxmemory, by itself: python -m bench.eviction
+    memory_truth used_memory beside RSS, by itself: python -m bench.memory_truth
+    defragmentation  what activedefrag gives back, by itself: python -m bench.defragmentation
     targets      what must be reached
     report, picture, machine    the table, the PNG, and the facts without which numbers mean nothing
     profiler     `--perf`: where the server's time goes during one row

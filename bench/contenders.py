@@ -44,7 +44,7 @@ class Contender:
         return self.name.startswith("mtredis")
 
     def command_line(self, port: int) -> list[str]:
-        """The whole command line for a server on this port, without persistence."""
+        """The whole command line for a server on this port, without persistence (rows may switch it on)."""
         parameters = {"port": str(port), "bind": HOST, "save": "", "appendonly": "no", "maxclients": str(MAXCLIENTS)}
         if self.io_threads is not None:
             parameters["io-threads"] = str(self.io_threads)
@@ -73,20 +73,26 @@ def free_port() -> int:
 
 
 class Server:
-    """A contender that runs: `with Server(contender, folder) as server`. Its output goes to a file in `folder`."""
+    """A contender that runs: `with Server(contender, folder) as server`. Its output goes to a file in `folder`.
 
-    def __init__(self, contender: Contender, folder: Path) -> None:
+    What it saves lies in `data`, a new folder below `folder` if none is given.
+    """
+
+    def __init__(self, contender: Contender, folder: Path, data: Path | None = None) -> None:
         self.contender = contender
         self.name = contender.name
         self.port = free_port()
         self.log = folder / f"{contender.name}-{self.port}.log"
+        self.data = data or folder / f"{contender.name}-{self.port}"
+        self.data.mkdir(exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                self.contender.command_line(self.port), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+                self.contender.command_line(self.port), cwd=self.data,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         try:
             self._wait_ready()
         except BaseException:

@@ -119,6 +119,20 @@ def error_replies(server: Server) -> int:
         return connection.info(b"stats", b"total_error_replies")
 
 
+def log_writes(server: Server, appendfsync: str) -> None:
+    """The server writes an AOF with this `appendfsync` (none if it is empty), and its first part is written."""
+    settings = {"appendonly": "yes" if appendfsync else "no", "auto-aof-rewrite-percentage": "0"}
+    with Connection(server) as connection:
+        for name, value in {"appendfsync": appendfsync or "everysec", **settings}.items():
+            connection.exchange(encode(b"CONFIG", b"SET", name.encode(), value.encode()), b"+OK\r\n")
+        for _ in range(3000):
+            flags = (b"aof_rewrite_in_progress", b"aof_rewrite_scheduled")
+            if not any(connection.info(b"persistence", flag) for flag in flags):
+                return
+            time.sleep(0.01)
+    raise BenchFault(f"{server.name} does not get done with the first part of its AOF")
+
+
 # -- redis-benchmark
 
 

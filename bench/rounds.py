@@ -94,6 +94,7 @@ class Rounds:
         self._benchmark = benchmark
         self._say = say
         self._filled: tuple[object, ...] | None = None
+        self._logging = ""
 
     def measure(self, rows: Sequence[Row], rounds: int, seconds: float) -> list[Result]:
         """The results of all rows, in their order."""
@@ -105,6 +106,7 @@ class Rounds:
 
     def _measure_row(self, row: Row, rounds: int, seconds: float) -> Result:
         result = Result(row)
+        self._log(row.log)
         self.fill(row)
         requests = self._warm_up(row, result, seconds)
         for number in range(rounds):
@@ -115,6 +117,13 @@ class Rounds:
                 if sample is not None:
                     result.samples.append(sample)
         return result
+
+    def _log(self, appendfsync: str) -> None:
+        """All servers write an AOF in this way, or none."""
+        if appendfsync != self._logging:
+            for server in self._servers:
+                drivers.log_writes(server, appendfsync)
+            self._logging = appendfsync
 
     def fill(self, row: Row) -> None:
         """All servers hold the row's data (whatever ran before only overwrote them, or added counters)."""

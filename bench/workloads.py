@@ -25,13 +25,16 @@ class Row:
     pipeline: int = 1
     size: int = 32
     members: int = 0
+    log: str = ""
+    """The `appendfsync` that it is measured with; empty: without an AOF."""
 
     @property
     def name(self) -> str:
         """How targets, `--only` and the report call it: "GET c50 P16", "SET c50 P1 1KiB", "ZRANK c50 P16 of 1000"."""
         size = "" if self.size == 32 else f" {self.size // KIBIBYTE}KiB" if self.size >= KIBIBYTE else f" {self.size}B"
         members = f" of {self.members}" if self.members else ""
-        return f"{self.command} c{self.clients} P{self.pipeline}{size}{members}"
+        log = f" {self.log}" if self.log else ""
+        return f"{self.command} c{self.clients} P{self.pipeline}{size}{members}{log}"
 
     @property
     def case(self) -> Case | None:
@@ -121,6 +124,13 @@ _CURVES = tuple(
     )
 )
 
+_PERSISTENCE = tuple(
+    Row(command, pipeline=pipeline, log=log)
+    for log in ("", "everysec", "always")
+    for pipeline in (1, 16)
+    for command in ("GET", "SET")
+)
+
 PROFILES = {
     "short": Profile(_BASE + _CROWD + _LATENCY),
     "full": Profile(_COMMANDS + _LATENCY + _CONNECTIONS + _VALUES, seconds=1.0, has_footprint=True),
@@ -132,6 +142,7 @@ PROFILES = {
     "types": Profile(_TYPES, has_io_threads=False),
     "packed": Profile((), rounds=1, has_packed=True, has_io_threads=False),
     "curves": Profile(_CURVES, rounds=3, seconds=0.3, has_io_threads=False),
+    "persistence": Profile(_PERSISTENCE, has_io_threads=False),
     "scaling": Profile(_SCALING, rounds=3, is_scaling=True),
 }
 

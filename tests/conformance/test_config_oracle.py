@@ -21,7 +21,7 @@ OWN = {"io-threads-mode"}
 DIFFERENT = {
     "io-threads": "as many as cores",
     "syslog-ident": "its own name",
-    "save": "no persistence yet",
+    "save": "of the test",
     "dir": "of the process",
     "port": "of the test",
     "bind": "of the test",
@@ -29,7 +29,7 @@ DIFFERENT = {
     "unixsocket": "of the test",
 }
 # Values that Redis takes and this server refuses because the feature is not there yet.
-LATER = {"save", "appendonly", "cluster-enabled", "maxmemory-clients", "shutdown-on-sigint", "shutdown-on-sigterm"}
+LATER = {"appendonly", "cluster-enabled"}
 # Changing these would really do something to the shared redis-server.
 DANGEROUS = {"dir", "port", "bind", "requirepass", "oom-score-adj", "oom-score-adj-values", "maxclients", "dbfilename"}
 SHARED = [each for each in CATALOGUE.parameters if each.name not in OWN]
@@ -41,7 +41,8 @@ def theirs(oracle: Server, *words: str | bytes) -> Any:
 
 
 def their_parameters(oracle: Server) -> dict[str, str]:
-    flat = [item.data.decode() for item in theirs(oracle, "CONFIG", "GET", "*").data]
+    hidden = [each.name for each in CATALOGUE.parameters if each.hidden]
+    flat = [item.data.decode() for item in theirs(oracle, "CONFIG", "GET", "*", *hidden).data]
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 

@@ -178,6 +178,8 @@ class FakeContext:
         self.in_exec = False
         self.may_block = True
         self.retrying = False
+        self.propagates, self.replays = True, False
+        self.propagated: list[list[bytes]] | None = None   # what goes out in place of the request; None: the request
         self.blocked: Blocked | None = None
         self.argv: list[bytes] = []
         self.reply = FakeReply(resp)
@@ -215,7 +217,7 @@ class FakeContext:
 
     def _answer(self, command: Any, argv: list[bytes]) -> Any:
         self.reply = FakeReply(self.resp)
-        self.blocked, self.argv = None, argv
+        self.blocked, self.argv, self.propagated = None, argv, None
         command.handler(self, argv)
         if self.blocked is None:
             return self.reply.value()
@@ -234,6 +236,16 @@ class FakeContext:
 
     def notify(self, event: bytes, key: bytes) -> None:
         self.events.append((event, key))
+
+    def propagate(self, *argv: bytes | int) -> None:
+        words = [word if isinstance(word, bytes) else b"%d" % word for word in argv]
+        self.propagated = [*(self.propagated or []), words]
+
+    def propagate_deletion(self, key: bytes, lazily: bool) -> None:
+        self.propagate(b"UNLINK" if lazily else b"DEL", key)
+
+    def propagate_nothing(self) -> None:
+        self.propagated = self.propagated or []
 
     def select(self, index: int) -> None:
         if not 0 <= index < 16:

@@ -45,13 +45,15 @@ class KeyspaceContext(FakeContext):
         super().__init__(now=NOW)
         self.server.keyspace = Keyspace(databases)
         self.server.config = SimpleNamespace(
-            proto_max_bulk_len=0, maxmemory=0, maxmemory_policy="noeviction", lazyfree_lazy_user_flush=False
+            proto_max_bulk_len=0, maxmemory=0, maxmemory_policy="noeviction", lazyfree_lazy_user_flush=False,
+            lazyfree_lazy_expire=False, lazyfree_lazy_server_del=False,
         )
         self.keyspace = self.server.keyspace
         self.server.keyspace.now = NOW
         self.limit_strings(1 << 20)
         self.client.output_length, self.client.is_over_output_limit = 0, False
         self.server.background = Background()
+        self.server.saver = SimpleNamespace(flushed=lambda: None)
         self.watches = RecordingWatches()
         self.dirty = 0
         self.log: list[tuple[bytes, bytes, int]] = []
