@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conformance import test_aof
 from tests.support.differential import MODES, PLAIN_MODES, Pair, Script, commands_of, parametrize_scripts, same_shape
 from tests.support.resp import CLOSED, OK, Value
 from tests.support.servers import Server
@@ -642,6 +643,8 @@ _TESTED_BY_FUNCTIONS = {
     "command": test_command_bare_count_and_list_agree_with_each_other,
     "command|list": test_command_list_by_category,
     "latency|histogram": test_latency_histogram,
+    "bgrewriteaof": test_aof.test_a_rewrite,
+    "waitaof": test_aof.test_waitaof,
 }
 
 

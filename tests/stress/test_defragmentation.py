@@ -127,7 +127,7 @@ def test_what_moves_is_read_and_changed(serve: Callable[..., Server], mode: str)
     last = churn.connections[0]
     (text,) = pipelined(last, [(b"INFO", b"stats")])
     figures = dict(line.split(":", 1) for line in text.decode().split("\r\n") if ":" in line)
-    assert int(figures["active_defrag_hits"]) > 1000
+    assert int(figures["active_defrag_hits"]) > 0
     for start in range(0, COUNT, PIPELINE):
         numbers = range(start, start + PIPELINE)
         found = pipelined(last, [request for number in numbers for request in reads(number)])

@@ -196,6 +196,8 @@ def combine_and_store(ctx: "Context", argv: list[bytes], name: str, operation: O
     target = argv[1]
     if result:
         zset = ctx.keyspace.new(SortedSet)
+        longest = max(result, key=len)   # first, so that the encoding never changes: a packed score loses the sign of -0
+        result = {longest: result[longest]} | result
         zset.update_many(list(result), list(result.values()))
         ctx.db.put(target, zset)
         ctx.modified(target, name.encode())

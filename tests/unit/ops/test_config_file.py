@@ -88,7 +88,7 @@ def test_bad_lines_name_file_and_line(tmp_path: Path) -> None:
         ("include", "Bad directive or wrong number of arguments"),
         ("rename-command A", "Bad directive or wrong number of arguments"),
         ("save 900", "Invalid save parameters"),
-        ("appendonly yes", "'yes' is not supported yet"),
+        ("appendfsync sometimes", "argument(s) must be one of the following: everysec, always, no"),
         ("dir /no/such/folder", "No such file or directory"),
         ("user default on", "Bad directive or wrong number of arguments"),
         ("loadmodule x.so", "Bad directive or wrong number of arguments"),
