@@ -196,7 +196,7 @@ def combine_and_store(ctx: "Context", argv: list[bytes], name: str, operation: O
     target = argv[1]
     if result:
         zset = ctx.keyspace.new(SortedSet)
-        longest = max(result, key=len)   # first, so that the encoding never changes: a packed score loses the sign of -0
+        longest = max(result, key=len)   # first: a packed score loses the sign of -0, so nothing may be packed for a while
         result = {longest: result[longest]} | result
         zset.update_many(list(result), list(result.values()))
         ctx.db.put(target, zset)
