@@ -196,7 +196,7 @@ def combine_and_store(ctx: "Context", argv: list[bytes], name: str, operation: O
     target = argv[1]
     if result:
         zset = ctx.keyspace.new(SortedSet)
-        longest = max(result, key=len)   # first: a packed score loses the sign of -0, so nothing may be packed for a while
+        longest = max(result, key=len)   # first: what was packed once has lost the sign of -0
         result = {longest: result[longest]} | result
         zset.update_many(list(result), list(result.values()))
         ctx.db.put(target, zset)
