@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from tests.support.disk_model import NOT_LAST, Disk, State, broken_rules
+from tests.support.disk_model import NOT_LAST, Disk, File, State, broken_rules
 from tests.support.durable import CONTENDERS, DurableServer
 from tests.support.resp import Connection
 from tests.support.servers import ServerFailed
@@ -174,15 +174,15 @@ class PowerRun:
     def _early_replies(self) -> list[str]:
         """Replies that left before what they tell of was fsynced."""
         disk, durable, found = Disk(str(self.server.data.resolve())), set[bytes](), []
-        scanned: dict[int, int] = {}
+        scanned: dict[File, int] = {}
         for record in self.trace:
             disk.apply(record)
             if record.kind is Kind.SYNC_END and record.result == 0:
                 file = disk.file_of(record)
                 assert file is not None
-                start = max(0, scanned.get(id(file), 0) - 40)
+                start = max(0, scanned.get(file, 0) - 40)
                 durable |= {one or other for one, other in _AOF_TOKENS.findall(file.synced[start:])}
-                scanned[id(file)] = len(file.synced)
+                scanned[file] = len(file.synced)
             elif record.kind is Kind.SEND:
                 told = {one or other for one, other in _AOF_TOKENS.findall(record.data)}
                 found += [f"the reply {token!r} left before its fsync" for token in sorted(told - durable)]

@@ -14,7 +14,7 @@ file "with \\x20 a blank" seq 3 type i startoffset 7 endoffset 9
 FILE plain Seq 4 TYPE i unknown key
 """
 
-NAMES = st.text(st.characters(exclude_characters="/\\\0"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 OFFSETS = st.integers(0, 2**63 - 1)
 
 
