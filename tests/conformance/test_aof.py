@@ -191,8 +191,7 @@ def test_one_at_a_time(both: Any) -> None:
         place.do(*[f"SET {number} v" for number in range(40)], "CONFIG SET rdb-key-save-delay 50000")
         place.ask("BGREWRITEAOF", "BGREWRITEAOF", "BGSAVE", "BGSAVE SCHEDULE", "BGREWRITEAOF")
         place.do("CONFIG SET rdb-key-save-delay 0")
-        place.server.wait_info(aof_rewrite_in_progress="0", rdb_bgsave_in_progress="0")
-        place.server.wait_info(rdb_bgsave_in_progress="0")
+        place.server.wait_info(aof_rewrite_in_progress="0", rdb_saves="1", rdb_bgsave_in_progress="0")   # the scheduled
         place.do("CONFIG SET rdb-key-save-delay 50000")
         place.ask("BGSAVE", "BGREWRITEAOF")
         info = place.server.info()
