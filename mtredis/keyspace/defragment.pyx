@@ -555,7 +555,7 @@ cdef class Defragmenter:
             elif self.phase == RELEASE and holes_release(&self.holes, deadline):
                 self.holes.step = 0
                 self.holes.sorted_span = 0
-                self.phase = GIVE_BACK
+                self.phase = GIVE_BACK if self.holes.start else FREE
             elif self.phase == GIVE_BACK and holes_take(&self.holes, True, deadline):
                 self.phase = FREE
             elif self.phase == FREE and holes_release(&self.holes, deadline):

@@ -36,8 +36,9 @@ if _malloc_info is not None:
     _libc.open_memstream.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)]
     _libc.open_memstream.restype = ctypes.c_void_p
     _libc.fclose.argtypes = [ctypes.c_void_p]
-    _libc.free.argtypes = [ctypes.c_void_p]
 
+_libc.malloc.argtypes, _libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+_libc.free.argtypes = [ctypes.c_void_p]
 if hasattr(_libc, "sbrk"):
     _libc.sbrk.argtypes = [ctypes.c_ssize_t]
     _libc.sbrk.restype = ctypes.c_void_p
@@ -72,11 +73,19 @@ def keep_buffers() -> None:
 
 @cache
 def heap_start() -> int:
-    """Where the heap begins that brk() makes, from which the main thread gets its memory; 0: there is none here."""
+    """Where the heap begins that brk() makes, from which the main thread gets its memory; 0: there is none here.
+
+    There is none where malloc is another one (preloaded, or a sanitizer's), and none for other threads.
+    """
     if _mallinfo2 is None:
         return 0
     lines = Path("/proc/self/maps").read_text().splitlines()
-    return next((int(line[: line.index("-")], 16) for line in lines if line.endswith("[heap]")), 0)
+    start = next((int(line[: line.index("-")], 16) for line in lines if line.endswith("[heap]")), 0)
+    piece = _libc.malloc(64)
+    try:
+        return start if start <= (piece or 0) < int(_libc.sbrk(0)) else 0
+    finally:
+        _libc.free(piece)
 
 
 def heap_span() -> int:

@@ -12,7 +12,7 @@ from tests.support.differential import MODES, Pair, parametrize_scripts
 from tests.support.durable import CONTENDERS, DurableServer
 from tests.support.servers import Server
 
-SECONDS = 30
+SECONDS = 60
 LONG = 50_000_000   # µs for each key
 SCRIPTS: dict[str, str] = {
     "forms": """

@@ -15,7 +15,7 @@ from tests.support.resp import Connection, Value
 from tests.support.shim import Shim
 
 QUIET_SECONDS = 0.3
-PATIENCE = 20.0
+PATIENCE = 60.0
 EVENTS = "notify-keyspace-events"
 MODES = ("executor", "threads")   # who drives the connections
 
@@ -39,7 +39,7 @@ class Place:
 
     def wait_held(self) -> None:
         """The fsync of a change has begun."""
-        deadline = 2000
+        deadline = 12000
         while not self.shim.control.holding:
             deadline -= 1
             assert deadline, "no fsync"

@@ -17,7 +17,7 @@ from tests.support.resp import CLOSED, Connection, encode_all
 
 SAMPLES = Path(__file__).parents[1] / "unit/durability/rdb/samples"
 WITHOUT_KEYS = {"script.rdb"}
-SECONDS = 30
+SECONDS = 60
 DAY = 86_400_000
 
 

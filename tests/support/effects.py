@@ -17,7 +17,7 @@ from tests.support.servers import Server
 
 type Effect = tuple[int, tuple[bytes, ...]]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 NO_DATABASE = -1
 _TIME = re.compile(rb"([0-9]{13,19})(-[0-9]+)?")
 _TIMES_APART = 120_000   # ms between the two runs of a script, at most
