@@ -137,6 +137,16 @@ class KillRounds:
         self.report.kills[disturbance] += 1
         return self.storm.acknowledged()
 
+    def live_until_killed(self, operations: int) -> dict[int, int]:
+        """The storm alone, until each client has so many acknowledged; what was acknowledged when the server died."""
+        self.storm.begin(lambda: self.server.connect(timeout=60))
+        try:
+            self.storm.wait_for(operations)
+        finally:
+            self.server.kill()
+            self.storm.end()
+        return self.storm.acknowledged()
+
     def _sleep(self, share: float) -> None:
         time.sleep(share * self.chance.uniform(*LIFE_SECONDS))
 

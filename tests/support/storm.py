@@ -416,6 +416,13 @@ class Storm:
         if self.failures:
             raise self.failures[0]
 
+    def wait_for(self, operations: int, timeout: float = 120.0) -> None:
+        """Until each client has so many operations acknowledged."""
+        deadline = time.monotonic() + timeout
+        while any(client.acknowledged < operations for client in self.clients) and not self.failures:
+            assert time.monotonic() < deadline, self.acknowledged()
+            time.sleep(0.01)
+
     def acknowledged(self) -> dict[int, int]:
         """Client -> the number of its last acknowledged operation."""
         return {client.identity: client.acknowledged for client in self.clients}
