@@ -43,6 +43,7 @@ from mtredis.keyspace.database import Keyspace
 from mtredis.keyspace.field_expiry import FieldExpiry
 from mtredis.keyspace.memory import MemoryAccount
 from mtredis.lib import allocator
+from mtredis.lib.meter import Meter
 from mtredis.network import listeners
 from mtredis.network.acceptor import Acceptor
 from mtredis.network.worker import Worker
@@ -140,7 +141,8 @@ class Server:
         self.background = Background()
         self.keyspace.lazy_free = True   # cron has the background thread free what is big
         self.monitors = Monitors(self.shared)
-        self.memory = MemoryAccount(self.keyspace)
+        self.meter = Meter()
+        self.memory = MemoryAccount(self.keyspace, self.meter)
         self.eviction = Eviction(self.keyspace, self.memory)
         self.defragmentation = Defragmentation(self.keyspace, self.memory)
         self.snapshots = Snapshots(self.executor.call_soon)
@@ -157,7 +159,7 @@ class Server:
         self.statistics = Statistics(self)
         self._long_commands = 0
         self.balance = Balance(config.io_threads_mode, config.io_threads_mode != "threads")
-        self.load: LoadMeter | None = None
+        self.load = LoadMeter(self.meter)
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
         self._stopping = False
@@ -518,8 +520,6 @@ class Server:
         self.supervisor.status(f"{len(self.clients)} clients connected, {self.memory.used()} bytes used")
 
     def _rebalance(self) -> None:
-        if self.load is None:
-            self.load = LoadMeter()
         long_commands = self.dispatcher.long_commands
         has_stalled = long_commands != self._long_commands
         self._long_commands = long_commands
@@ -602,6 +602,7 @@ class Server:
         gc.disable()
         for worker in self.workers:
             worker.start()
+        self.meter.start()
         self._rebalance()
         self.acceptor.start()
         try:
@@ -660,6 +661,7 @@ class Server:
             log.warning("The disk takes long; the snapshot that was under way leaves its temporary file behind.")
         self.aof.close()
         self.background.stop()
+        self.meter.stop()
         for worker in self.workers:
             if not worker.join(5.0):
                 log.warning("A worker thread does not end.")

@@ -11,11 +11,10 @@ Owner: the executor thread; `sample` is called by cron with injected readings, s
 Invariant: each decision needs several samples in a row, so that a burst does not move thousands of connections.
 """
 
-import os
 import time
 from dataclasses import dataclass, field
 
-import psutil
+from mtredis.lib.meter import Meter
 
 SATURATED = 0.85       # share of a core that the executor uses
 SPARE_CORES = 0.8      # idle cores that make handing over worth it
@@ -59,27 +58,22 @@ class Balance:
 
 
 class LoadMeter:
-    """Reads how busy the calling thread, the process and the machine were since the last reading, in cores."""
+    """How busy the calling thread, the process and the machine have been of late, in cores."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
         self._wall = time.monotonic()
         self._thread = time.thread_time()
         self._process = time.process_time()
-        self._idle = self._idle_seconds()
-
-    @staticmethod
-    def _idle_seconds() -> float:
-        times = psutil.cpu_times()
-        return float(times.idle) + float(getattr(times, "iowait", 0.0))
 
     def read(self) -> tuple[float, float, float]:
-        """(this thread's load, the process's load, idle cores). Executor thread only."""
-        wall, thread, process, idle = time.monotonic(), time.thread_time(), time.process_time(), self._idle_seconds()
+        """(this thread's load and the process's since the last reading, idle cores). Executor thread only."""
+        wall, thread, process = time.monotonic(), time.thread_time(), time.process_time()
         elapsed = max(wall - self._wall, 1e-6)
         reading = (
             (thread - self._thread) / elapsed,
             (process - self._process) / elapsed,
-            min((idle - self._idle) / elapsed, float(os.cpu_count() or 1)),
+            self._meter.idle_cores,
         )
-        self._wall, self._thread, self._process, self._idle = wall, thread, process, idle
+        self._wall, self._thread, self._process = wall, thread, process
         return reading

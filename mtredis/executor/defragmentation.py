@@ -133,7 +133,7 @@ class Defragmentation:
 
     def _end(self) -> None:
         self.defragmenter.stop()
-        self._memory.sample()
+        self._memory.measure()
         if self.percent:
             self._unavoidable = max(0, self._memory.rss - self._memory.used())
             self._total += self._clock() - self._began

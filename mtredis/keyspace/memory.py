@@ -2,8 +2,8 @@
 
 Idea: the estimate follows every write at once but knows only the data and, by sampling, the clients; RSS knows
 everything but is read some times a second, and keeps pages that an allocator has not given back. `used()` is the
-estimate plus what the process held before it had any data; `rss` is psutil's last reading. Limits are checked against
-the estimate, so that deleting helps at once.
+estimate plus what the process held before it had any data; `rss` is psutil's last reading (`lib/meter`). Limits are
+checked against the estimate, so that deleting helps at once.
 
 What RSS holds above the limit and the estimate does not explain (fragmentation, above all) is added to the estimate
 when it is compared with the limit: `correction`. What the estimate was at its highest since RSS was last lower explains
@@ -21,10 +21,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 from mtredis.lib import allocator
 from mtredis.lib.allocator import HeapFigures
+from mtredis.lib.meter import Meter
 
 if TYPE_CHECKING:
     from mtredis.keyspace.database import Database, Keyspace
@@ -110,9 +109,9 @@ class MemoryOverview:
 class MemoryAccount:
     """The server's memory figures. `maxmemory` 0 means no limit."""
 
-    def __init__(self, keyspace: "Keyspace", process: psutil.Process | None = None) -> None:
+    def __init__(self, keyspace: "Keyspace", meter: Meter) -> None:
         self._keyspace = keyspace
-        self._process = process or psutil.Process()
+        self._meter = meter
         self.maxmemory = 0
         self.clients = 0
         self.correction = 0
@@ -120,13 +119,10 @@ class MemoryAccount:
         self.rss = 0
         self.peak = 0
         self.peak_time = 0.0
-        self.startup = max(0, self._read_rss() - self.data())
+        self.startup = max(0, meter.rss - self.data())
         heap = allocator.heap_figures()
         self._heap_at_start = heap.allocated - self.data() if heap.active else 0
         self.sample()
-
-    def _read_rss(self) -> int:
-        return int(self._process.memory_info().rss)
 
     def data(self) -> int:
         """The estimate of what keys and values take, with the tables that hold them."""
@@ -137,14 +133,19 @@ class MemoryAccount:
         return self.startup + self.clients + self.data()
 
     def sample(self, connections: dict[str, int] | None = None) -> None:
-        """Reads RSS and keeps the peak; `connections` is what a survey of them by the executor has found."""
+        """Takes over RSS and keeps the peak; `connections` is what a survey of them by the executor has found."""
         if connections is not None:
             self.clients = connections["normal"] + connections["pubsub"]
-        self.rss = self._read_rss()
+        self.rss = self._meter.rss
         used = self.used()
         if used > self.peak:
             self.peak, self.peak_time = used, time.time()
         self._correct()
+
+    def measure(self) -> None:
+        """Samples an RSS that is read now, which may take long."""
+        self._meter.read_rss()
+        self.sample()
 
     def _correct(self) -> None:
         """Lets the correction follow RSS: upwards at once, downwards by a 16th of the way."""

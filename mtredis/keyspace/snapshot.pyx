@@ -178,14 +178,14 @@ cdef bint keep(Table *table, Entry *entry) noexcept nogil:
             return False
         store_pointer(<void **> &kept.next, fresh)
         snapshot.last = kept = fresh
-    kept.entries[kept.count] = entry
-    kept.databases[kept.count] = table.captured_as
-    store_i32(&kept.count, kept.count + 1)
     bytes = entry_memory(entry)
     bytes += <int64_t> add_u64(<uint64_t *> &snapshot.kept_bytes, bytes)
     if bytes > snapshot.kept_peak:
         store_u64(<uint64_t *> &snapshot.kept_peak, bytes)
     store_u64(<uint64_t *> &snapshot.kept_count, snapshot.kept_count + 1)
+    kept.entries[kept.count] = entry
+    kept.databases[kept.count] = table.captured_as
+    store_i32(&kept.count, kept.count + 1)    # the reading thread may free the entry from now on
     return True
 
 

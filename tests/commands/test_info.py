@@ -14,6 +14,7 @@ from mtredis.executor.defragmentation import Defragmentation
 from mtredis.executor.eviction import Eviction
 from mtredis.executor.transaction import Watches
 from mtredis.keyspace.memory import MemoryAccount
+from mtredis.lib.meter import Meter
 from mtredis.ops.config import Config
 from mtredis.ops.latency import Histogram
 from mtredis.ops.statistics import CommandCounts, Rate
@@ -51,7 +52,7 @@ def ctx() -> Any:
     )
     server.watches = Watches(server.keyspace)
     server.blocking = Blocking(server.keyspace, [{}], {}, lambda gate, in_force: None)
-    server.memory = MemoryAccount(server.keyspace)
+    server.memory = MemoryAccount(server.keyspace, Meter())
     server.eviction = Eviction(server.keyspace, server.memory)
     server.defragmentation = Defragmentation(server.keyspace, server.memory)
     server.eviction.evicted_clients = 3

@@ -9,6 +9,7 @@ from mtredis.commands.server import memory
 from mtredis.errors import CommandError
 from mtredis.executor.defragmentation import Defragmentation
 from mtredis.keyspace.memory import MemoryAccount
+from mtredis.lib.meter import Meter
 from tests.support.keyspace_context import KeyspaceContext
 
 assert memory.__doc__
@@ -18,7 +19,7 @@ assert memory.__doc__
 def ctx() -> Any:
     context = KeyspaceContext()
     context.resp = 3
-    context.server.memory = MemoryAccount(context.server.keyspace)
+    context.server.memory = MemoryAccount(context.server.keyspace, Meter())
     context.server.executor = SimpleNamespace(survey=lambda: {"normal": 1000, "pubsub": 500})
     context.server.clients = [object()]
     return context

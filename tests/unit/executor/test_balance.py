@@ -79,16 +79,13 @@ def test_each_long_command_counts_anew_and_a_fixed_mode_does_not_care() -> None:
     assert fixed.sample(*IDLE, True) is True
 
 
-def test_the_meter_reads_cores_since_the_last_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_load_is_in_cores_since_the_last_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"monotonic": 100.0, "thread_time": 5.0, "process_time": 7.0}
-    idle = SimpleNamespace(idle=50.0, iowait=1.0)
     for name in seconds:
         monkeypatch.setattr(balance.time, name, lambda name=name: seconds[name])
-    monkeypatch.setattr(balance.psutil, "cpu_times", lambda: idle)
-    monkeypatch.setattr(balance.os, "cpu_count", lambda: 2)
-    meter = LoadMeter()
+    meter = SimpleNamespace(idle_cores=0.25)
+    load = LoadMeter(meter)  # type: ignore[arg-type]
     seconds.update(monotonic=102.0, thread_time=6.0, process_time=10.0)
-    idle.idle, idle.iowait = 50.5, 1.5
-    assert meter.read() == (0.5, 1.5, 0.5)
-    seconds["monotonic"], idle.idle = 103.0, 90.0   # the kernel's ticks are coarse
-    assert meter.read() == (0.0, 0.0, 2.0)
+    assert load.read() == (0.5, 1.5, 0.25)
+    seconds["monotonic"], meter.idle_cores = 103.0, 2.0
+    assert load.read() == (0.0, 0.0, 2.0)

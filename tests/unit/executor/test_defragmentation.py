@@ -46,7 +46,7 @@ class FakeMemory:
     def used(self) -> int:
         return self.size
 
-    def sample(self) -> None:
+    def measure(self) -> None:
         pass
 
 

@@ -17,7 +17,7 @@ class Bench:
     def __init__(self, maxmemory: int, policy: str = "allkeys-lru", tenacity: int = 100) -> None:
         self.time = 100.0
         self.keyspace = Keyspace(2)
-        self.memory = MemoryAccount(self.keyspace, SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1 << 20)))  # type: ignore[arg-type]
+        self.memory = MemoryAccount(self.keyspace, SimpleNamespace(rss=1 << 20))  # type: ignore[arg-type]
         self.memory.maxmemory = maxmemory
         self.eviction = Eviction(self.keyspace, self.memory, lambda: self.time)
         self.eviction.follow(policy, 5, tenacity)

@@ -1,22 +1,26 @@
 """The memory account: estimate, limit, peak, and sizes in words."""
 
 import os
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from mtredis.keyspace.database import Keyspace
 
 from mtredis.keyspace.memory import RSS_NOISE, MemoryAccount, human_size
+from mtredis.lib.meter import Meter
 
 MEGABYTE = 1 << 20
 
 
-class FakeProcess:
-    rss = 1_000_000
+class FakeMeter(Meter):
+    """RSS is what a test says."""
 
-    def memory_info(self) -> Any:
-        return SimpleNamespace(rss=self.rss)
+    def __init__(self) -> None:
+        self.rss = 1_000_000
+        self.next = self.rss
+
+    def read_rss(self) -> int:
+        self.rss = self.next
+        return self.rss
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,7 @@ def test_human_size(size: int, text: str) -> None:
 
 def test_the_estimate_follows_data_and_clients() -> None:
     keyspace = Keyspace(2)
-    account = MemoryAccount(keyspace, FakeProcess())  # type: ignore[arg-type]
+    account = MemoryAccount(keyspace, FakeMeter())
     before = account.used()
     keyspace[1].set_string(b"key", b"x" * 100_000)
     assert 100_000 < account.used() - before < 110_000
@@ -45,7 +49,7 @@ def test_the_estimate_follows_data_and_clients() -> None:
 
 def test_the_limit() -> None:
     keyspace = Keyspace(1)
-    account = MemoryAccount(keyspace, FakeProcess())  # type: ignore[arg-type]
+    account = MemoryAccount(keyspace, FakeMeter())
     assert not account.is_over_limit()
     account.maxmemory = 50_000
     assert not account.is_over_limit()
@@ -53,13 +57,23 @@ def test_the_limit() -> None:
     assert account.is_over_limit()
 
 
+def test_rss_is_the_last_reading_and_may_be_read_now() -> None:
+    meter = FakeMeter()
+    account = MemoryAccount(Keyspace(1), meter)
+    meter.next = 2_000_000
+    account.sample()
+    assert account.rss == 1_000_000
+    account.measure()
+    assert account.rss == 2_000_000
+
+
 def test_overview_adds_up() -> None:
     keyspace = Keyspace(2)
-    account = MemoryAccount(keyspace, FakeProcess())  # type: ignore[arg-type]
+    account = MemoryAccount(keyspace, FakeMeter())
     for number in range(100):
         keyspace[1].set_string(b"%d" % number, b"x" * 1000)
     memory = account.overview({"normal": 10, "pubsub": 20})
-    assert (memory.keys, memory.clients, memory.rss) == (100, 30, FakeProcess.rss)
+    assert (memory.keys, memory.clients, memory.rss) == (100, 30, 1_000_000)
     assert memory.overhead + memory.dataset == memory.used
     assert 1000 < memory.bytes_per_key < 1200
     assert 0 < memory.dataset_percent <= 100
@@ -73,13 +87,13 @@ class Swelling:
     """An account whose RSS a test sets; `held` is what it has grown by since the start."""
 
     def __init__(self, maxmemory: int) -> None:
-        self.process = FakeProcess()
+        self.meter = FakeMeter()
         self.keyspace = Keyspace(1)
-        self.account = MemoryAccount(self.keyspace, self.process)  # type: ignore[arg-type]
+        self.account = MemoryAccount(self.keyspace, self.meter)
         self.account.maxmemory = maxmemory
 
     def sample(self, held: int) -> int:
-        self.process.rss = FakeProcess.rss + held
+        self.meter.rss = 1_000_000 + held
         self.account.sample()
         return self.account.correction
 
