@@ -19,7 +19,7 @@ GIL_TESTS = tests/integration tests/conformance tests/unit/executor tests/unit/n
     tests/unit/test_*.py tests/unit/keyspace/test_readers.py --ignore tests/conformance/test_command_oracle.py \
     -k "not resp2 and not multi2 and not multi3"
 
-.PHONY: help environment build serve test test-gil asan lint bench redis wheel clean
+.PHONY: help environment build serve test test-gil asan jitter lint bench redis wheel clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ test-gil: build redis ## what runs in several threads or as a server, with the G
 
 asan: redis ## the core's tests under AddressSanitizer
 	@.ci/asan $(TESTS)
+
+jitter: build redis ## the stress tests, with threads that pause where it hurts
+	@$(GIL_OFF) .ci/jitter $(TESTS)
 
 lint: environment ## ruff and mypy
 	@$(PY) -m ruff check .; ruff=$$?; $(PY) -m mypy && exit $$ruff

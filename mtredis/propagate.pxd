@@ -18,7 +18,9 @@ cdef class Propagation:
     cdef size_t unit_start           # of the unit under way, in `pending`
     cdef int64_t unit_commands       # in the unit under way
     cdef public object on_broken     # (): called once
+    cdef public object on_switch     # (is_on): called when the first sink comes and when the last has gone
 
+    cdef object switch(self, bint is_on)
     # Room for a command of so many arguments and bytes, so that its `put_*` cannot fail; 0, or -1: no memory.
     cdef int reserve(self, size_t arguments, size_t size) noexcept
     # A command: its head, then each of its arguments. After `reserve`, or checked by the caller (-1: no memory).

@@ -58,16 +58,21 @@ cdef class Propagation:
         self.flush()
         self.sinks.append(sink)
         self.selected = -1
-        self.is_on = True
+        self.switch(True)
 
     def remove_sink(self, Sink sink not None) -> None:
         """The sink gets what has changed up to now, and nothing more."""
         self.flush()
         self.sinks.remove(sink)
-        self.is_on = bool(self.sinks)
-        if not self.is_on:
+        if not self.sinks:
+            self.switch(False)
             self.pending.length = self.unit_start = 0
             self.unit_commands = 0
+
+    cdef object switch(self, bint is_on):
+        self.is_on = is_on
+        if self.on_switch is not None:
+            self.on_switch(is_on)
 
     def restart(self) -> None:
         """The next command comes with a SELECT: a sink begins a new file."""

@@ -201,7 +201,7 @@ class Server:
         executor.on_alarm = self.blocking.expire
         context.notifier = self.publish_event
         self.keyspace.on_expired = self.key_expired
-        self.keyspace.on_fields_expired = self.fields_expired
+        self.propagation.on_switch = self._hear_of_fields
         self.eviction.evictor.on_evicted = self.key_evicted
         self.eviction.is_safe = lambda: not (self.loading.is_active or self.pause.is_active(self.keyspace.now))
         self.eviction.call_soon = lambda function: executor.call_at(self.keyspace.now + 1, function)
@@ -356,6 +356,10 @@ class Server:
         """A key's time was over and it is gone: the same funnel as for any change, in its own database."""
         self.context.announce(db_index, key, b"expired")
         self.propagation.append(db_index, [b"UNLINK" if self.config.lazyfree_lazy_expire else b"DEL", key])
+
+    def _hear_of_fields(self, is_on: bool) -> None:
+        """To find out which fields a cycle takes away costs something, so only the write stream has it done."""
+        self.keyspace.on_fields_expired = self.fields_expired if is_on else None
 
     def fields_expired(self, db_index: int, key: bytes, fields: list[bytes]) -> None:
         """The time of fields of a hash was over and they are gone."""
@@ -681,6 +685,7 @@ class Server:
         self.aof.reset_statistics()
         self.dispatcher.commands = executor.rounds = executor.driven_reads = executor.driven_writes = 0
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_lazy = keyspace.expired_fields = 0
+        keyspace.reset_lazy_freed()
         expiry = keyspace.expiry
         expiry.expired = expiry.microseconds = expiry.cut_short = 0
         expiry.stale_percent = 0.0

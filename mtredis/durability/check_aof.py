@@ -19,6 +19,7 @@ from typing import BinaryIO
 from mtredis import __version__
 from mtredis.durability.aof import manifest as manifests
 from mtredis.durability.check_rdb import Check
+from mtredis.durability.rdb import begins_as_rdb
 
 USAGE = "Usage: mtredis-check-aof [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
 LINE_MAX = 1024        # bytes of a line
@@ -220,7 +221,7 @@ def check_parts(path: str, task: Task) -> None:
     for part in parts:
         inside = os.path.join(folder, part.name)  # noqa: PTH118
         kind = "BASE" if part.type == manifests.BASE else "INCR"
-        is_rdb = begins_as_rdb(inside) and kind == "BASE"
+        is_rdb = begins_as_rdb(_head(inside)) and kind == "BASE"
         say(f"Start to check {kind} AOF {part.name} ({'RDB' if is_rdb else 'RESP'} format).")
         outcome = check_file(inside, part.name, task, is_last=part is parts[-1], is_rdb=is_rdb)
         say(f"{kind} AOF {part.name} {outcome.value}")
@@ -230,13 +231,8 @@ def check_parts(path: str, task: Task) -> None:
 def check_single(path: str, task: Task) -> None:
     """Checks a log in a single file. Raises Unsound."""
     say("Start checking Old-Style AOF")
-    outcome = check_file(path, path, task, is_last=True, is_rdb=begins_as_rdb(path))
+    outcome = check_file(path, path, task, is_last=True, is_rdb=begins_as_rdb(_head(path)))
     say(f"AOF {path} {outcome.value}")
-
-
-def begins_as_rdb(path: str) -> bool:
-    """Whether the file begins as RDB files do. Raises Unsound."""
-    return _head(path)[:5] == b"REDIS"
 
 
 def is_manifest(path: str) -> bool:

@@ -26,9 +26,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from mtredis.client cimport (
     CLASS_PUBSUB, DRIVEN_BY_WORKER, EVENTS_MAX, GATE_DURABLE, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED,
-    LETTER_REGISTER,
-    LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client, Connection, Letter,
-    Loop, SharedSettings, client_of, is_driven_by_executor, loop_collect,
+    LETTER_REGISTER, LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client,
+    Connection, Letter, Loop, SharedSettings, client_of, is_driven_by_executor, loop_collect,
 )
 from mtredis.executor.dispatch cimport STOPPED, Dispatcher
 from mtredis.keyspace.core cimport WORKERS_READ, core_set_now

@@ -73,6 +73,8 @@ cdef struct Core:
     Retired *retired
     uint32_t retired_count
     Dead *pending              # big dead entries; any thread may take them
+    uint64_t lazy_pending      # keys that another thread will free, and such that it has freed; atomic
+    uint64_t lazy_freed
     Limits limits
     ReaderSlot *readers
 
@@ -119,3 +121,4 @@ cdef void core_wait_readers(Core *core, uint64_t epoch) noexcept nogil   # until
 cdef void core_retire(Core *core, Retired *item) noexcept nogil      # malloc'd memory, out of reach for new readers
 cdef uint64_t core_used_memory(Core *core) noexcept nogil
 cdef void free_pending(Core *core) noexcept nogil                    # any thread
+cdef void core_freed_lazily(Core *core, uint64_t keys) noexcept nogil    # so many of `lazy_pending` are gone

@@ -20,8 +20,7 @@ from mtredis.keyspace.entry cimport (
 )
 from mtredis.keyspace.value cimport value_free, word_memory
 from mtredis.lib.atomics cimport (
-    compare_exchange_pointer, exchange_pointer, fence, load_pointer, load_u64, store_relaxed_u64,
-    store_u64,
+    add_u64, compare_exchange_pointer, exchange_pointer, fence, load_pointer, load_u64, store_relaxed_u64, store_u64,
 )
 
 cdef extern from "stdlib.h" nogil:
@@ -238,6 +237,7 @@ cdef void core_release(Core *core, Entry *entry) noexcept nogil:
         return
     if core.lazy_free and entry_memory(entry) > <size_t> (LAZY_FREE_SIZE if word else LAZY_FREE_STRING):
         (<Dead *> entry).word = word
+        add_u64(&core.lazy_pending, 1)
         push(<void **> &core.pending, <void *> entry)
         return
     if word:
@@ -258,12 +258,20 @@ cdef void free_pending(Core *core) noexcept nogil:
     """Frees the big dead entries and their values; any thread."""
     cdef Dead *item = <Dead *> exchange_pointer(<void **> &core.pending, NULL)
     cdef Dead *following
+    cdef uint64_t count = 0
     while item != NULL:
         following = item.next
         if item.word:
             value_free(item.word)
         free(item)
         item = following
+        count += 1
+    core_freed_lazily(core, count)
+
+
+cdef void core_freed_lazily(Core *core, uint64_t keys) noexcept nogil:
+    add_u64(&core.lazy_freed, keys)
+    add_u64(&core.lazy_pending, <uint64_t> -<int64_t> keys)
 
 
 cdef uint64_t core_used_memory(Core *core) noexcept nogil:

@@ -99,4 +99,5 @@ cdef class DeadTables:
     cdef Table **tables
     cdef int count
     cdef uint64_t epoch
+    cdef uint64_t lazy_keys    # what is counted among those that are freed later
     cpdef free(self)

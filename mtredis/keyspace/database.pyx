@@ -27,14 +27,14 @@ from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, segment_entries
 from mtredis.keyspace.snapshot cimport snapshot_adopts
 from mtredis.keyspace.table cimport (
     NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free,
-    core_new, core_next_epoch, core_reclaim, core_set_now,
-    core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending, key_hash,
+    core_freed_lazily, core_new, core_next_epoch, core_reclaim, core_set_now, core_update_clock, core_used_memory,
+    core_wait_readers, entry_frequency, entry_touch, free_pending, key_hash,
     table_delete, table_find, table_free, table_increment, table_new, table_put, table_random,
     table_scan, table_set_expire, table_set_string, table_set_word, table_take, table_write_range, version_begin,
     version_end,
 )
 from mtredis.keyspace.value cimport value_copy, value_encoding, value_free
-from mtredis.lib.atomics cimport store_pointer
+from mtredis.lib.atomics cimport add_u64, load_u64, store_pointer, store_u64
 from mtredis.lib.numbers cimport INTEGER_TEXT_SIZE
 
 from mtredis.errors import CommandError, NoSuchKey, NotInteger, WrongType
@@ -249,6 +249,20 @@ cdef class Keyspace:
         """Frees the big dead values that wait for it. Any thread; the interpreter is not held."""
         with nogil:
             free_pending(self.core)
+
+    @property
+    def lazy_pending(self):
+        """Keys that another thread will free."""
+        return load_u64(&self.core.lazy_pending)
+
+    @property
+    def lazy_freed(self):
+        """Keys that were freed on another thread, since the statistics were reset."""
+        return load_u64(&self.core.lazy_freed)
+
+    def reset_lazy_freed(self):
+        """They count from 0."""
+        store_u64(&self.core.lazy_freed, 0)
 
     def statistics(self):
         """Counts by name."""
@@ -826,6 +840,15 @@ cdef class DeadTables:
             self.free()
             free(self.tables)
 
+    def free_later(self):
+        """What another thread is to call; until then the keys count as pending."""
+        cdef int i
+        for i in range(self.count):
+            if self.tables[i] != NULL:
+                self.lazy_keys += self.tables[i].count
+        add_u64(&self.keyspace.core.lazy_pending, self.lazy_keys)
+        return self.free
+
     cpdef free(self):
         """The memory is free once no reader is inside."""
         cdef int i
@@ -836,3 +859,5 @@ cdef class DeadTables:
             for i in range(count):
                 if self.tables[i] != NULL:
                     table_free(self.tables[i])
+            core_freed_lazily(self.keyspace.core, self.lazy_keys)
+        self.lazy_keys = 0

@@ -25,7 +25,7 @@ from mtredis.keyspace.core cimport core_retire
 from mtredis.keyspace.directory cimport memory_of, table_segment
 from mtredis.keyspace.encoding.fields cimport Fields
 from mtredis.keyspace.encoding.ordered cimport (
-    Ordered, key_of_double, ordered_insert, ordered_remove, ordered_replace,
+    Ordered, key_of_double, node_relink, ordered_insert, ordered_remove, ordered_replace,
 )
 from mtredis.keyspace.encoding.ordered_node cimport Node, branches_of, held, pairs_of
 from mtredis.keyspace.encoding.quicklist cimport QuickNode, Quicklist
@@ -252,15 +252,7 @@ cdef void move_tree_node(Moves *moves, Ordered *tree, Node **place) noexcept nog
         return
     tree.memory += held(node) - held(old)
     place[0] = node
-    if node.level == 0:
-        if node.previous != NULL:
-            node.previous.next = node
-        else:
-            tree.first = node
-        if node.next != NULL:
-            node.next.previous = node
-        else:
-            tree.last = node
+    node_relink(tree, node)
     holes_hold(moves.holes, old)
 
 

@@ -16,9 +16,9 @@ A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, now, &ent
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.keyspace.entry cimport Entry
 from mtredis.keyspace.core cimport (
-    READER_SLOTS, Core, Directory, Table, core_free, core_new, core_next_epoch, core_reclaim, core_release,
-    core_set_now, core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch, free_pending,
-    key_hash, next_random, version_begin, version_end,
+    READER_SLOTS, Core, Directory, Table, core_free, core_freed_lazily, core_new, core_next_epoch, core_reclaim,
+    core_release, core_set_now, core_update_clock, core_used_memory, core_wait_readers, entry_frequency, entry_touch,
+    free_pending, key_hash, next_random, version_begin, version_end,
 )
 from mtredis.keyspace.directory cimport table_free, table_new, table_segment
 from mtredis.keyspace.segment cimport Segment

@@ -13,12 +13,26 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <sched.h>
+    /* With -DMT_JITTER=N one of N stores, exchanges and unlocks is followed by a pause, so that the stress tests find
+       what a thread still does with a thing that it has shown to others (make jitter). */
+    #ifdef MT_JITTER
+    #include <time.h>
+    static inline void mt_jitter(void) {
+        static __thread uint32_t dice;
+        const struct timespec pause = {0, 30000};
+        dice = dice * 1664525u + 1013904223u + (uint32_t) (uintptr_t) &dice;
+        if ((dice >> 8) % MT_JITTER == 0) nanosleep(&pause, 0);
+    }
+    #else
+    #define mt_jitter() ((void)0)
+    #endif
+    #define mt_then_jitter(x) ({ __typeof__(x) mt_result = (x); mt_jitter(); mt_result; })
     #define mt_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define mt_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-    #define mt_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    #define mt_store(p, v) (__atomic_store_n((p), (v), __ATOMIC_RELEASE), mt_jitter())
     #define mt_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-    #define mt_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-    #define mt_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+    #define mt_exchange(p, v) mt_then_jitter(__atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
+    #define mt_add(p, v) mt_then_jitter(__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
     #define mt_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     #define mt_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
     #define mt_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
@@ -28,7 +42,7 @@ cdef extern from *:
     #define mt_pause() ((void)0)
     #endif
     static inline int mt_compare_exchange_pointer(void **p, void **expected, void *desired) {
-        return __atomic_compare_exchange_n(p, expected, desired, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+        return mt_then_jitter(__atomic_compare_exchange_n(p, expected, desired, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     }
     static inline void mt_lock(uint8_t *lock) {
         int spins = 0;
@@ -38,7 +52,7 @@ cdef extern from *:
             }
         }
     }
-    static inline void mt_unlock(uint8_t *lock) { __atomic_store_n(lock, 0, __ATOMIC_RELEASE); }
+    static inline void mt_unlock(uint8_t *lock) { mt_store(lock, 0); }
     """
     uint64_t load_u64 "mt_load"(uint64_t *p) noexcept nogil
     uint32_t load_u32 "mt_load"(uint32_t *p) noexcept nogil

@@ -7,6 +7,7 @@ driven by workers, by the executor, and by both in turn (the `stage` of test_han
 Seconds per test: a quarter of MTREDIS_STRESS_SECONDS; the soak test: MTREDIS_SOAK_SECONDS.
 """
 
+import os
 import random
 import re
 import resource
@@ -317,6 +318,6 @@ def test_ten_thousand_who_wait_cost_little(serve: Callable[..., Server], mode: s
     print(f"{mode}: {count} blocked clients: {each:.0f} bytes each, {100 * idle:.2f} % of a core while they wait")
     assert set(figures(admin).values()) == {0}
     assert idle < 0.3
-    assert each < 8000
+    assert each < 8000 or "MTREDIS_JITTER" in os.environ   # where malloc writes to all that it gives out
     for client in clients:
         client.close()

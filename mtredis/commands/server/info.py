@@ -250,8 +250,8 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "mem_allocator", allocator.NAME
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", snapshot.defragmentation["active_defrag_running"]
-    yield "lazyfree_pending_objects", snapshot.server.background.pending
-    yield "lazyfreed_objects", snapshot.server.background.completed
+    yield "lazyfree_pending_objects", snapshot.server.keyspace.lazy_pending
+    yield "lazyfreed_objects", snapshot.server.keyspace.lazy_freed
 
 
 def _with_human(name: str, size: int) -> Iterator[Line]:

@@ -63,7 +63,7 @@ def flush(ctx: "Context", indexes: Sequence[int], in_background: bool) -> None:
         ctx.dirty += len(keyspace[index])
     dead = keyspace.flush(indexes)
     if in_background:
-        ctx.server.background.submit(dead.free)
+        ctx.server.background.submit(dead.free_later())
     else:
         dead.free()
     ctx.server.background.submit(allocator.give_back)

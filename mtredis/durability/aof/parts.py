@@ -12,15 +12,8 @@ from typing import Any
 
 from mtredis.durability.aof.replay import AofPiece, Player
 from mtredis.durability.loading import LoadError, RdbPiece
+from mtredis.durability.rdb import SIGNATURE, begins_as_rdb
 from mtredis.ops import log
-
-SIGNATURE = b"REDIS"
-
-
-def is_rdb(path: str) -> bool:
-    """Whether the file begins as RDB files do. Raises OSError."""
-    with open(path, "rb") as file:  # noqa: PTH123 - paths are texts here
-        return file.read(len(SIGNATURE)) == SIGNATURE
 
 
 class Part:
@@ -63,7 +56,8 @@ class Part:
         self._started = time.monotonic()
         self._player.rewind()
         try:
-            has_head = is_rdb(self._path)
+            with open(self._path, "rb") as file:  # noqa: PTH123 - paths are texts here
+                has_head = begins_as_rdb(file.read(len(SIGNATURE)))
         except OSError as error:
             raise LoadError(
                 f"Fatal error: can't open the append log file {self._name} for reading: {error.strerror}"

@@ -3,6 +3,13 @@ it apart (`input` its primitives, `values`, `streams` and `ancient` the values, 
 
 from mtredis.errors import MtredisError
 
+SIGNATURE = b"REDIS"
+
+
+def begins_as_rdb(head: bytes) -> bool:
+    """Whether these are the first bytes of an RDB file."""
+    return head.startswith(SIGNATURE)
+
 
 class RdbError(MtredisError):
     """Data that is no RDB file or payload; the text says what is wrong and `offset` where, in bytes from the start."""

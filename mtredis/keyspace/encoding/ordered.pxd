@@ -26,6 +26,19 @@ cdef struct Cursor:
     Node *leaf                   # NULL: beyond an end
     int index
 
+cdef inline void node_relink(Ordered *tree, Node *node) noexcept nogil:
+    """Its neighbours find a leaf at its new place in memory."""
+    if node.level == 0:
+        if node.previous != NULL:
+            node.previous.next = node
+        else:
+            tree.first = node
+        if node.next != NULL:
+            node.next.previous = node
+        else:
+            tree.last = node
+
+
 cdef Ordered *ordered_new(Tie tie) noexcept nogil                           # NULL: no memory
 cdef void ordered_free(Ordered *tree) noexcept nogil                        # not the items
 # 1: inserted, 0: it was there, -1: no memory

@@ -82,15 +82,7 @@ cdef Node *node_resize(Ordered *tree, Node *parent, int index, Node *node, int c
         tree.root = fresh
     else:
         branches_of(parent)[index].child = fresh
-    if fresh.level == 0:
-        if fresh.previous != NULL:
-            fresh.previous.next = fresh
-        else:
-            tree.first = fresh
-        if fresh.next != NULL:
-            fresh.next.previous = fresh
-        else:
-            tree.last = fresh
+    node_relink(tree, fresh)
     return fresh
 
 

@@ -257,8 +257,10 @@ def test_big_collections_wait_to_be_freed_elsewhere(keyspace, db):
     db.delete(b"big")
     assert keyspace.used_memory == before
     assert keyspace.has_pending
+    assert (keyspace.lazy_pending, keyspace.lazy_freed) == (1, 0)
     keyspace.free_pending()
     assert not keyspace.has_pending
+    assert (keyspace.lazy_pending, keyspace.lazy_freed) == (0, 1)
     db.put(b"small", a_set(keyspace, members(50)))
     db.delete(b"small")
     assert not keyspace.has_pending
@@ -411,3 +413,19 @@ def test_a_collection_over_a_string_is_accounted_for(keyspace, db):
     assert keyspace.used_memory >= before + members.memory
     db.set_string(b"k", b"v")
     assert keyspace.used_memory == before
+
+
+def test_keys_of_a_flush_count_as_pending_until_they_are_freed(keyspace, db):
+    for number in range(300):
+        db.set_string(b"%d" % number, b"x")
+    keyspace[1].set_string(b"k", b"x")
+    free = keyspace.flush([0, 1]).free_later()
+    assert (keyspace.lazy_pending, keyspace.lazy_freed) == (301, 0)
+    free()
+    assert (keyspace.lazy_pending, keyspace.lazy_freed) == (0, 301)
+    free()
+    db.set_string(b"k", b"x")
+    keyspace.flush([0]).free()
+    assert (keyspace.lazy_pending, keyspace.lazy_freed) == (0, 301)
+    keyspace.reset_lazy_freed()
+    assert keyspace.lazy_freed == 0
