@@ -2,10 +2,10 @@
 
 Idea: a server holds a dataset of small strings and gets writes at half of the rate that redis-server can take from the
 same client (blocks of SETs over one connection, random keys). A probing client asks for one random key each
-millisecond. Then BGSAVE. Measured are its duration, the probe's latency during it and before it, and in separate rounds
-(looking at a process's pages slows it down) the memory: the proportional set size (PSS) of the server and its children,
-the highest during the save over the highest while only the writes went on. PSS counts a page that a forked child shares
-with its parent once. Servers take turns, in random order.
+millisecond. Then BGSAVE, some times over. Measured are the duration, the probe's latency meanwhile and before, and in
+separate rounds (looking at a process's pages slows it down) the memory: the proportional set size (PSS) of the server
+and its children, the highest during the save over the highest while only the writes went on. PSS counts a page that a
+forked child shares with its parent once. Servers take turns, in random order.
 
 Loading: both servers start on the file that redis-server wrote; the time until PING is answered, less the time that a
 start without a file takes.
@@ -26,9 +26,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench import machine, report
 from bench.cases import encode
@@ -40,28 +41,33 @@ VALUE_SIZE = 32
 BLOCK = 64
 BLOCKS = 2000
 PROBE_SECONDS = 0.001
-BASE_SECONDS = 2.0
+SAVES = 5
+BASE_SECONDS = 1.0
 CALIBRATE_SECONDS = 1.5
 MEMORY_SECONDS = 0.05
 MEBIBYTE = 1 << 20
 RESULTS = machine.ROOT / "bench" / "results"
 
+type Span = tuple[float, float]
+"""Begin and end, by time.perf_counter."""
+
 
 @dataclass(frozen=True)
 class Save:
-    """One BGSAVE; latencies in µs, sizes in bytes."""
+    """What BGSAVEs in one life of a server took; latencies in µs, sizes in bytes."""
 
     contender: str
     keys: int
     round: int
     seconds: float
+    """Mean."""
     file_size: int
     writes_per_second: float
-    """Reached while the save went on."""
+    """Reached while a save went on."""
     quiet: tuple[float, float, float]
     """p50, p99 and maximum of the probe while only the writes went on."""
     busy: tuple[float, float, float]
-    """The same during the save."""
+    """The same during the saves."""
     dataset: int
     """Growth of the server's memory by the data."""
     extra: int
@@ -82,24 +88,50 @@ def set_requests(numbers: Sequence[int]) -> bytes:
     return b"".join(encode(b"SET", key_name(number), value_of(number + 1)) for number in numbers)
 
 
-class Writer:
-    """A thread that sends blocks of SETs at a rate (0: as fast as it can)."""
+class Companion:
+    """A thread that does something while a `with` lasts. A subclass has `run`, which ends soon after `stop` is set."""
+
+    def __init__(self, connection: socket.socket | None = None) -> None:
+        self.stop = threading.Event()
+        self._connection = connection
+        self._thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join()
+        if self._connection is not None:
+            self._connection.close()
+
+
+def connect(server: Server) -> socket.socket:
+    connection = socket.create_connection((HOST, server.port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+class Writer(Companion):
+    """Sends blocks of SETs at a rate (0: as fast as it can)."""
 
     def __init__(self, server: Server, keys: int, rate: float) -> None:
+        self._socket = connect(server)
+        super().__init__(self._socket)
         chance = random.Random(keys)
         self._blocks = [set_requests([chance.randrange(keys) for _ in range(BLOCK)]) for _ in range(BLOCKS)]
-        self._socket = socket.create_connection((HOST, server.port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rate = rate
-        self._stop = threading.Event()
         self.written = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _run(self) -> None:
+    def run(self) -> None:
         began = time.perf_counter()
         wanted = len(b"+OK\r\n") * BLOCK
         for block in itertools.cycle(self._blocks):
-            if self._stop.is_set():
+            if self.stop.is_set():
                 break
             self._socket.sendall(block)
             got = 0
@@ -109,30 +141,19 @@ class Writer:
             if self._rate:
                 time.sleep(max(0.0, began + self.written / self._rate - time.perf_counter()))
 
-    def __enter__(self) -> "Writer":
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._socket.close()
-
-
-class Probe:
-    """A thread that asks for one key each millisecond and notes (when, how long), in seconds."""
+class Probe(Companion):
+    """Asks for one key each millisecond and notes (when, how long), in seconds."""
 
     def __init__(self, server: Server, keys: int) -> None:
-        self._socket = socket.create_connection((HOST, server.port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connect(server)
+        super().__init__(self._socket)
         self._keys = keys
-        self._stop = threading.Event()
         self.samples: list[tuple[float, float]] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _run(self) -> None:
+    def run(self) -> None:
         chance = random.Random()
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             request = encode(b"GET", key_name(chance.randrange(self._keys)))
             began = time.perf_counter()
             self._socket.sendall(request)
@@ -143,44 +164,27 @@ class Probe:
             self.samples.append((began, ended - began))
             time.sleep(PROBE_SECONDS)
 
-    def __enter__(self) -> "Probe":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._socket.close()
-
-    def between(self, begin: float, end: float) -> tuple[float, float, float]:
-        """p50, p99, maximum in µs of what began in this time."""
-        taken = sorted(took * 1e6 for began, took in self.samples if begin <= began <= end)
+    def during(self, times: Sequence[Span]) -> tuple[float, float, float]:
+        """p50, p99, maximum in µs of what began in these times."""
+        samples = list(self.samples)
+        taken = sorted(took * 1e6 for began, took in samples for begin, end in times if begin <= began <= end)
         if not taken:
             raise BenchFault("the probe got no reply in time")
         return taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 99 // 100)], taken[-1]
 
 
-class MemoryPeak:
-    """A thread that notes the highest PSS of a server and its children."""
+class MemoryPeak(Companion):
+    """Notes the highest PSS of a server and its children."""
 
     def __init__(self, server: Server) -> None:
+        super().__init__()
         self._pid = server.pid
-        self._stop = threading.Event()
         self.peak = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
+    def run(self) -> None:
+        while not self.stop.is_set():
             self.peak = max(self.peak, pss(self._pid))
             time.sleep(MEMORY_SECONDS)
-
-    def __enter__(self) -> "MemoryPeak":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def pss(pid: int) -> int:
@@ -204,7 +208,7 @@ def fill(server: Server, keys: int) -> None:
             connection.exchange(set_requests(numbers), b"+OK\r\n" * len(numbers))
 
 
-def save(server: Server) -> tuple[float, float]:
+def save(server: Server) -> Span:
     """When a BGSAVE began and ended."""
     with Connection(server) as connection:
         began = time.perf_counter()
@@ -224,28 +228,31 @@ def calibrate(contender: Contender, folder: Path, keys: int) -> float:
 
 
 def measure_save(contender: Contender, folder: Path, keys: int, rate: float, number: int, has_memory: bool) -> Save:
-    """One BGSAVE under writes."""
+    """BGSAVEs under writes, all the same; one when the memory is what is looked at."""
+    quiet: list[Span] = []
+    busy: list[Span] = []
+    extra = written = 0
     with Server(contender, folder) as server:
         before = pss(server.pid)
         fill(server, keys)
         dataset = pss(server.pid) - before
         with Writer(server, keys, rate) as writer, Probe(server, keys) as probe:
-            quiet_from = time.perf_counter()
-            if has_memory:
-                with MemoryPeak(server) as base:
+            for _ in range(1 if has_memory else SAVES):
+                began = time.perf_counter()
+                with MemoryPeak(server) if has_memory else nullcontext() as base:
                     time.sleep(BASE_SECONDS)
-                with MemoryPeak(server) as peak:
-                    began, ended = save(server)
-                extra, written = peak.peak - base.peak, 0
-            else:
-                time.sleep(BASE_SECONDS)
-                written = writer.written
-                began, ended = save(server)
-                extra, written = 0, writer.written - written
+                quiet.append((began, time.perf_counter()))
+                written -= writer.written
+                with MemoryPeak(server) if has_memory else nullcontext() as peak:
+                    busy.append(save(server))
+                written += writer.written
+                if base is not None and peak is not None:
+                    extra = peak.peak - base.peak
         size = (server.data / "dump.rdb").stat().st_size
+        seconds = sum(ended - began for began, ended in busy)
         return Save(
-            contender.name, keys, number, ended - began, size, written / (ended - began),
-            probe.between(quiet_from, began), probe.between(began, ended), dataset, extra,
+            contender.name, keys, number, seconds / len(busy), size, written / seconds,
+            probe.during(quiet), probe.during(busy), dataset, extra,
         )  # fmt: skip
 
 
