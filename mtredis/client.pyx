@@ -85,7 +85,8 @@ cdef class SharedSettings:
 
 cdef inline size_t output_length(Connection *connection) noexcept nogil:
     """Bytes in the output buffer that are not sent. For a buffer that its loop is just emptying it may be too small."""
-    cdef size_t sent = <size_t> load_u64(<uint64_t *> &connection.sent)   # first: both shrink together, `length` before it
+    # `sent` first: both shrink together, `length` before it.
+    cdef size_t sent = <size_t> load_u64(<uint64_t *> &connection.sent)
     cdef size_t length = <size_t> load_u64(<uint64_t *> &connection.out.length)
     return length - sent if length > sent else 0
 
@@ -105,7 +106,7 @@ cdef bint is_over_output_limit(Connection *connection, size_t coming) noexcept n
     one for too long.
     """
     cdef OutputLimit *limit = &connection.loop.settings.output_limits[connection.output_class]
-    cdef int64_t used
+    cdef int64_t used, since
     if limit.hard == 0 and limit.soft == 0:
         return False
     used = <int64_t> (output_memory(connection) + coming)
@@ -114,10 +115,11 @@ cdef bint is_over_output_limit(Connection *connection, size_t coming) noexcept n
     if limit.soft == 0 or used < limit.soft:
         connection.soft_limit_since = 0
         return False
-    if connection.soft_limit_since == 0:
+    since = connection.soft_limit_since   # once: the other thread that looks may find the client below the limit
+    if since == 0:
         connection.soft_limit_since = c_time(NULL) * 1000
         return False
-    return c_time(NULL) * 1000 - connection.soft_limit_since > limit.soft_seconds * 1000
+    return c_time(NULL) * 1000 - since > limit.soft_seconds * 1000
 
 
 cdef int connection_push(Connection *connection, const char *data, size_t length) noexcept nogil:
@@ -134,6 +136,8 @@ cdef int connection_push(Connection *connection, const char *data, size_t length
         return 0
     # Letters that the worker had not read when it yielded are older, so this must not overtake them.
     if is_driven_by_executor(connection.loop) and load_u64(&connection.pending_output) == 0:
+        if connection.fd < 0:   # its worker has closed it and yielded since
+            return 0
         if buffer_append(&connection.out, data, length) < 0:
             return -1
         loop_queue_flush(connection.loop, connection)
@@ -160,7 +164,8 @@ cdef void connection_kill(Connection *connection) noexcept nogil:
         return
     connection.killed = True
     if is_driven_by_executor(connection.loop):
-        loop_queue_flush(connection.loop, connection)
+        if connection.fd >= 0:   # else its worker has closed it and yielded since
+            loop_queue_flush(connection.loop, connection)
     elif not connection.held:
         letter = <Letter *> malloc(sizeof(Letter))
         if letter != NULL:   # else the loop's walk over its connections finds the mark

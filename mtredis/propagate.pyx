@@ -1,11 +1,11 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The write stream: what has changed, as commands, on its way to the AOF and to replicas.
 
-Idea: a command that changes data is not logged as it was asked for but as what it did: absolute times, chosen members, the
-deletion of what has expired. These effects are encoded as RESP into one buffer. The commands of one execution unit (a
-command with all that it caused, a transaction) are put between MULTI and EXEC when there are several, so that whoever
-reads the stream sees all of them or none. The executor gives the buffer to the sinks once per round, before any reply
-leaves. SELECT goes before a command of another database than the one before.
+Idea: a command that changes data is not logged as it was asked for but as what it did: absolute times, chosen members,
+the deletion of what has expired. These effects are encoded as RESP into one buffer. The commands of one execution unit
+(a command with all that it caused, a transaction) are put between MULTI and EXEC when there are several, so that
+whoever reads the stream sees all of them or none. The executor gives the buffer to the sinks once per round, before any
+reply leaves. SELECT goes before a command of another database than the one before.
 
 Owner: the executor thread. Invariants: sinks get whole units, in order; with no sink, nothing is encoded and nothing
 costs more than a look at `is_on`. Memory that is out cannot be undone by then, the data has changed: the stream is

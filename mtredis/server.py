@@ -175,7 +175,7 @@ class Server:
         ]
         for worker in self.workers:
             self.executor.add_loop(worker.address, worker.resume_fd)
-        self.acceptor = Acceptor(self.shared, self.executor.mailbox_address, [w.address for w in self.workers])
+        self.acceptor = Acceptor(self.shared, [w.address for w in self.workers])
         self._introduce()
         self._follow_config()
 
@@ -475,7 +475,7 @@ class Server:
         if commands - self._trimmed_at[1] < COMMANDS_OF_CALM:
             return
         is_calm = self.statistics.commands_rate.per_second < 100
-        is_wasteful = self.memory.rss > 1.5 * self.memory.used() + WASTE_ALLOWED
+        is_wasteful = self.memory.unexplained() > self.memory.used() // 2 + WASTE_ALLOWED
         if now - self._trimmed_at[0] >= (2_000 if is_calm else 60_000) and (is_calm or is_wasteful):
             self._trimmed_at = (now, commands)
             self.defragmentation.trim()

@@ -360,7 +360,7 @@ cdef bint write_id(Connection *connection, const uint64_t *id) noexcept nogil:
 
 
 cdef bint read_id(Writing *writing, uint64_t *id) noexcept nogil:
-    """An id in full, as it stands in a log that is replayed: ms-seq; False: anything else, or somebody wants effects."""
+    """An id in full, as it stands in a log that is replayed: ms-seq; False: anything else, or effects are wanted."""
     cdef size_t length
     cdef const char *word = text(writing, 2, &length)
     cdef const char *dash = <const char *> memchr(word, c'-', length)
@@ -393,5 +393,6 @@ cdef bint run_xadd(Writing *writing) noexcept nogil:
         fields[i] = text(writing, i + 3, &lengths[i])
     if not open_collection(writing, &change, 0 if writing.entry != NULL else stream_create()):
         return False
-    code = stream_append(writing.core, &change.word, NULL if is_made else explicit_id, writing.core.now, fields, lengths, count, id)
+    code = stream_append(
+        writing.core, &change.word, NULL if is_made else explicit_id, writing.core.now, fields, lengths, count, id)
     return close_collection(writing, &change, TYPE_STREAM, code, code >= 0) and write_id(writing.connection, id)

@@ -2,9 +2,9 @@
 """The context: all that a command handler may touch, and the one funnel through which changes are made known.
 
 Idea: there is one `Context`; the executor points it at the client whose command runs. `modified()` is the funnel: dirty
-count, WATCH, blocked clients and keyspace events hang on it, so no handler can do half. The dirty count decides about the
-write stream, too: a command that has raised it goes out as it was asked for, unless its handler says by `propagate` what
-goes out instead: times that are absolute, members that were chosen, ids that were made.
+count, WATCH, blocked clients and keyspace events hang on it, so no handler can do half. The dirty count decides about
+the write stream, too: a command that has raised it goes out as it was asked for, unless its handler says by `propagate`
+what goes out instead: times that are absolute, members that were chosen, ids that were made.
 
 Owner: the executor thread. Invariant: outside a command `connection` is NULL and `db` is whatever cron last selected.
 """
@@ -76,8 +76,8 @@ cdef class Context:
         """Has the client wait until one of the keys is modified, in place of a reply; the handler then runs again.
 
         `timeout_ms` from now on (0: for ever) the client gets the reply named by `null`: "null" or "null_array", or
-        these encoded bytes. With `on_missing` the handler also runs again when a key is lost. On such a run nothing but the keys counts: the
-        client keeps its place in the queues and its deadline. argv may be changed before; it is kept.
+        these encoded bytes. With `on_missing` the handler also runs again when a key is lost. On such a run only the
+        keys count: the client keeps its place in the queues and its deadline. argv may be changed before; it is kept.
         """
         if not self.may_block or self.wait is not None or (
                 null not in ("null", "null_array") and type(null) is not bytes):

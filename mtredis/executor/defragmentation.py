@@ -63,7 +63,7 @@ class Defragmentation:
 
     def fragmentation(self) -> int:
         """Bytes that RSS holds above the estimate, and that a pass may recover."""
-        excess = max(0, self._memory.rss - self._memory.used())
+        excess = self._memory.unexplained()
         self._unavoidable = min(self._unavoidable, excess)
         return excess - self._unavoidable
 
@@ -135,7 +135,7 @@ class Defragmentation:
         self.defragmenter.stop()
         self._memory.measure()
         if self.percent:
-            self._unavoidable = max(0, self._memory.rss - self._memory.used())
+            self._unavoidable = self._memory.unexplained()
             self._total += self._clock() - self._began
         self.percent = 0
 

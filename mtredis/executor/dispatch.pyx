@@ -3,14 +3,14 @@
 
 Idea: the hot commands in their common forms are executed natively (`native.pyx`). Every other request becomes a list of
 `bytes` and passes, in Redis's order: known command, arity, the gates that concern it (`admission.py`), the queue of an
-open MULTI, and at last its handler. `CommandError` becomes a reply; any other exception is a bug, logged with the command's
-name, and the client gets a generic error. A handler may block instead of replying (`blocking.py`): it is run again here, by
-`retry`, and what it then replies goes through `scratch`, for the parked connection's own buffer is its loop's.
+open MULTI, and at last its handler. `CommandError` becomes a reply; any other exception is a bug, logged with the
+command's name, and the client gets a generic error. A handler may block instead of replying (`blocking.py`): it is run
+again by `retry`, and what it then replies goes through `scratch`, for the parked connection's own buffer is its loop's.
 
 Owner: the executor thread. Invariant: each request that is not postponed writes its replies behind `mark` or nothing
-(CLIENT REPLY); what is pushed to the client by its own command waits and follows the reply. A command is counted once, when
-it has its reply, with the time of all its runs. While clients are blocked, a change and the serving of those who waited
-for it are one step for readers.
+(CLIENT REPLY); what is pushed to the client by its own command waits and follows the reply. A command is counted once,
+when it has its reply, with the time of all its runs. While clients are blocked, a change and the serving of those who
+waited for it are one step for readers.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New, PyList_SET_ITEM

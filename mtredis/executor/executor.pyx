@@ -5,9 +5,9 @@ Idea: a round is: wait for mail or events, execute the requests of the connectio
 loops that this thread has taken over (poll, execute, flush), run what is due (cron, timers, calls). A connection is
 executed in place: arguments lie in its query buffer, replies go to its output buffer, no thread copies for another.
 
-Each step ends with `settle`: what has changed is given to the sinks of the write stream (the log on disk), and only then
-the letters to the workers are posted and the driven loops send. So nobody sees a change, as a reply or as a message,
-before the sinks have it; and however many clients a step has served, the log is written, and synced, once.
+Each step ends with `settle`: what has changed is given to the sinks of the write stream (the log on disk), and only
+then the letters to the workers are posted and the driven loops send. So nobody sees a change, as a reply or as a
+message, before the sinks have it; and however many clients a step has served, the log is written, and synced, once.
 
 What happens to a single request is the dispatcher's business (`dispatch.pyx`); here is the loop around it.
 
@@ -37,8 +37,8 @@ from mtredis.lib.epoll cimport (
     EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_wait,
 )
 from mtredis.lib.mailbox cimport (
-    Mail, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post, mailbox_post_chain,
-    mailbox_take, posix_close, posix_write,
+    Mail, mailbox_awake, mailbox_close, mailbox_drain, mailbox_may_sleep, mailbox_open, mailbox_post,
+    mailbox_post_chain, mailbox_take, posix_close, posix_write,
 )
 from mtredis.protocol.parser cimport Argument
 
@@ -154,10 +154,11 @@ cdef class Executor:
         cdef size_t query, output
         while connection != NULL:
             query = <size_t> load_u64(&connection.query_room)
-            if connection.query != NULL:
-                query = max(query, <size_t> QUERY_SIZE)
-                if connection.held or is_driven_by_executor(connection.loop):
+            if connection.held or is_driven_by_executor(connection.loop):   # else it may go at any moment
+                if connection.query != NULL:
                     query = connection.query.capacity + connection.query.arguments_capacity * sizeof(Argument)
+            elif connection.query != NULL:
+                query = max(query, <size_t> QUERY_SIZE)
             output = connection.out.capacity + <size_t> connection.pending_output
             if connection.output_class == CLASS_PUBSUB:
                 pubsub += sizeof(Connection) + query + output
@@ -473,7 +474,8 @@ cdef class Executor:
         if connection.held:   # LETTER_PARKED is not posted yet
             connection.done.kind = LETTER_DONE
             return
-        if is_driven_by_executor(connection.loop) and self.driving[connection.loop.index]:
+        if (is_driven_by_executor(connection.loop) and self.driving[connection.loop.index]
+                and not connection.in_flight):   # else its loop has not read LETTER_PARKED yet
             connection.parked = False
             connection.loop.finish(connection.loop, connection)
             self.redrive = True

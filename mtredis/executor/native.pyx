@@ -7,8 +7,8 @@ unusual options, faults, wrong types, gates in force, expired keys (somebody mus
 is the handler's, running out of memory too. A table says for each command how many arguments its plain form has and
 which function runs it: `string_writes.pyx`, `list_writes.pyx`, `collection_writes.pyx`; reads: `mtredis/reads.pyx`.
 
-Owner: the executor thread. A new command needs its number and name in `registry/table`, a function, its line below, and a
-case in `native_effects.pyx` if it would not do the same again.
+Owner: the executor thread. A new command needs its number and name in `registry/table`, a function, its line below, and
+a case in `native_effects.pyx` if it would not do the same again.
 """
 from libc.stdint cimport uint32_t
 from mtredis.client cimport (

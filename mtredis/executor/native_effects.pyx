@@ -1,9 +1,9 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What native writes have done, encoded for the write stream straight from the query buffer.
 
-Idea: most are deterministic and go out as they were asked for. The others become what Redis makes of them: a time becomes
-an absolute one, a drawn member or a generated id is taken from the reply. There is room before anything is changed
-(`effect_reserve`), so that nothing here can fail: without room the native refuses, and its handler does the command.
+Idea: most are deterministic and go out as they were asked for. The others become what Redis makes of them: a time
+becomes an absolute one, a drawn member or a generated id is taken from the reply. There is room before anything is
+changed (`effect_reserve`), so nothing here can fail: without room the native refuses, and its handler does the command.
 
 Owner: the executor thread. A native write that is not deterministic needs its case in `effect_put`.
 """

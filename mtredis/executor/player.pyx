@@ -1,8 +1,8 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The executor as the reader of a log: executes commands for nobody, just for what they change.
 
-Idea: there is a connection without a socket; what it is replied is thrown away. Natives and handlers are the same as for
-clients, but what surrounds a client's command is not: no gate is in force, nothing is counted, timed, published,
+Idea: there is a connection without a socket; what it is replied is thrown away. Natives and handlers are the same as
+for clients, but what surrounds a client's command is not: no gate is in force, nothing is counted, timed, published,
 propagated or shown to monitors, and nobody waits. The clock that tells whether a key's time is over stands still at the
 beginning of time, for a key that the log speaks of later must still be there; the access clocks are those of today.
 
@@ -167,8 +167,8 @@ cdef class LogPlayer(Player):
             command.handler(context, argv)
         except CommandError as error:
             log.warning(
-                f"== CRITICAL == This server is sending an error to its AOF-loading-client: '{log.user_data(str(error))}' "
-                f"after processing the command '{command.name.decode()}'"
+                "== CRITICAL == This server is sending an error to its AOF-loading-client: "
+                f"'{log.user_data(str(error))}' after processing the command '{command.name.decode()}'"
             )
         except MemoryError:
             raise LoadError(f"no memory for the command '{command.name.decode()}'") from None

@@ -1,5 +1,5 @@
 # cython: freethreading_compatible=True
-"""What all tables of a keyspace share: version, clock, hash key, readers' slots and memory to be freed. See `core.pyx`."""
+"""What all tables of a keyspace share: version, clock, hash key, readers' slots, memory to be freed. See `core.pyx`."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from mtredis.keyspace.encoding.ordered cimport Ordered
 from mtredis.keyspace.entry cimport Entry

@@ -3,10 +3,10 @@
 
 Idea: a page that holds one live entry cannot go back, so after many deletions RSS stays. A pass takes all holes of the
 heap (`lib/holes`), which tells how much is in use; a cutoff is put a little above that; the holes below are freed, and
-what lies above is copied there, entry by entry in the order of hashes, each reached from its one slot. At last the upper
-part is free and its pages are given back. Every phase goes on from where it was in steps of some hundred µs, so nobody
-waits for it; it needs little memory, for what moves down fits into holes; and it may be given up at any moment, as it is
-when writers make the heap grow because the holes are taken.
+what lies above is copied there, entry by entry in the order of hashes, each reached from its one slot. At last the
+upper part is free and its pages are given back. Every phase goes on from where it was in steps of some hundred µs, so
+nobody waits for it; it needs little memory, for what moves down fits into holes; and it may be given up at any moment,
+as it is when writers make the heap grow because the holes are taken.
 
 What moves: entries, segments, and values in all encodings, in one step if they are small. Large ones go part by part:
 fields by their hash, list nodes by number, tree nodes by rank, all of which survive changes between two steps.
@@ -39,13 +39,14 @@ from mtredis.keyspace.segment cimport (
 from mtredis.keyspace.types.ranking cimport Ranking, entry_score
 from mtredis.keyspace.types.stream_entries cimport StreamData, StreamNode
 from mtredis.keyspace.value cimport (
-    IN_FIELDS, IN_HASHTABLE, IN_QUICKLIST, IN_SKIPLIST, IN_STREAM, Word, value_memory, word_encoding, word_memory, word_of,
+    IN_FIELDS, IN_HASHTABLE, IN_QUICKLIST, IN_SKIPLIST, IN_STREAM, Word, value_memory, word_encoding, word_memory,
+    word_of,
 )
 from mtredis.lib.atomics cimport lock_byte, store_pointer, unlock_byte
 from mtredis.lib.clock cimport monotonic_us
 from mtredis.lib.holes cimport (
-    ANYWHERE, holes_aim, holes_are_missed, holes_close, holes_hold, holes_in_use, holes_low, holes_low_aligned, holes_open,
-    holes_rejoin, holes_release, holes_span, holes_split, holes_take, is_high,
+    ANYWHERE, holes_aim, holes_are_missed, holes_close, holes_hold, holes_in_use, holes_low, holes_low_aligned,
+    holes_open, holes_rejoin, holes_release, holes_span, holes_split, holes_take, is_high,
 )
 
 from mtredis.lib import allocator
@@ -97,7 +98,7 @@ cdef void *relocated(Moves *moves, void *chunk) noexcept nogil:
 
 
 cdef inline int64_t relocate(Moves *moves, void **pointer) noexcept nogil:
-    """What `pointer` points to lies well, if possible; how many bytes more it holds now. For what no reader looks at."""
+    """What `pointer` points to lies well, if possible; how many more bytes it holds. For what no reader looks at."""
     cdef void *old = pointer[0]
     cdef void *fresh = relocated(moves, old)
     cdef int64_t more
@@ -398,7 +399,7 @@ cdef uint64_t move_timed(Moves *moves, TimedFields **timed, Place *place, int64_
 
 
 cdef bint move_value(Moves *moves, Word *word, Place *place, int64_t deadline) noexcept nogil:
-    """A value from a place in it on, until the deadline; true: that was all of it, else `place` tells where to go on."""
+    """A value from a place in it on, until the deadline; true: that was all of it, else `place` says where to go on."""
     cdef void *memory = word_memory(word[0])
     cdef int encoding = word_encoding(word[0])
     if encoding == IN_FIELDS:
@@ -642,7 +643,8 @@ cdef class Defragmenter:
         cdef Entry *entry = find_hash(table, self.waiting[self.waiting_count - 1])
         cdef int64_t moved = self.moves.moved
         if entry != NULL and not entry_is_string(entry) and not entry_is_busy(entry):
-            if not move_collection(&self.moves, table, self.waiting[self.waiting_count - 1], entry, &self.place, deadline):
+            if not move_collection(
+                    &self.moves, table, self.waiting[self.waiting_count - 1], entry, &self.place, deadline):
                 return False
         self.waiting_count -= 1
         self.place.part = 0

@@ -1,22 +1,22 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Eviction: which keys go when memory is short, as `maxmemory-policy` says.
 
-Idea: before each eviction a few keys of every database are drawn and offered to a pool of the 16 worst ones that is kept
-from one eviction to the next; the worst of the pool goes. Drawing is fair and takes no time that grows with the number
-of keys: a random place of a random segment, and from there a part of one bucket, which is a cache line of pointers. Keys
-lie in buckets by their hash, so neighbours have nothing else in common.
+Idea: before each eviction a few keys of every database are drawn and offered to a pool of the 16 worst ones that is
+kept from one eviction to the next; the worst of the pool goes. Drawing is fair and takes no time that grows with the
+number of keys: a random place of a random segment, and from there a part of one bucket, which is a cache line of
+pointers. Keys lie in buckets by their hash, so neighbours have nothing else in common.
 
 Where there are few keys, or few with a time to live and only those may go, segments are drawn instead until one holds
-such a key (`volatile_count`), and all of it is looked at; where even that finds none, the segments are walked from where
-the last such walk stopped. Walks cost one look at each segment, not at each key, per round through all volatile keys.
+such a key (`volatile_count`), and all of it is looked at; where even that finds none, the segments are walked from
+where the last walk stopped. Walks cost one look at each segment, not at each key, per round through all volatile keys.
 
 A rank depends on nothing that passes while a key waits in the pool: for LRU it is the time of the last access, not the
 idle time. So a candidate with a lower rank than it had has been used meanwhile, and is spared.
 
-Owner: the executor thread. Invariants: the pool is sorted, holds no key twice, and refers to no memory: it names a key by
-database and hash, so keys, tables and databases may come and go. Memory that is freed in the background counts as free
-at once (`used_memory` does not hold it), so the loop ends as soon as enough keys are gone. Limit: volatile-random draws
-among rare volatile keys segment by segment, so keys that share theirs are a little less likely.
+Owner: the executor thread. Invariants: the pool is sorted, holds no key twice, and refers to no memory: it names a key
+by database and hash, so keys, tables and databases may come and go. Memory that is freed in the background counts as
+free at once (`used_memory` does not hold it), so the loop ends as soon as enough keys are gone. Limit: volatile-random
+draws among rare volatile keys segment by segment, so keys that share theirs are a little less likely.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t

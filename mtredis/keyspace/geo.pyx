@@ -137,7 +137,9 @@ cdef double meridian_distance(double latitude, double other) noexcept nogil:
     return EARTH_RADIUS * fabs(radians(other) - radians(latitude))
 
 
-cdef double distance_of(double longitude, double latitude, double other_longitude, double other_latitude) noexcept nogil:
+cdef double distance_of(
+    double longitude, double latitude, double other_longitude, double other_latitude
+) noexcept nogil:
     """Metres along the great circle."""
     cdef double v = sin((radians(other_longitude) - radians(longitude)) / 2)
     cdef double u, a, y, other_y

@@ -2,8 +2,9 @@
 
 Idea: the estimate follows every write at once but knows only the data and, by sampling, the clients; RSS knows
 everything but is read some times a second, and keeps pages that an allocator has not given back. `used()` is the
-estimate plus what the process held before it had any data; `rss` is psutil's last reading (`lib/meter`). Limits are
-checked against the estimate, so that deleting helps at once.
+estimate; `rss` is psutil's last reading (`lib/meter`), and `base` what the process held before it had any data, the
+interpreter above all: that counts neither as used nor towards a limit, for a user's limit is meant for the data. Limits
+are checked against the estimate, so that deleting helps at once.
 
 What RSS holds above the limit and the estimate does not explain (fragmentation, above all) is added to the estimate
 when it is compared with the limit: `correction`. What the estimate was at its highest since RSS was last lower explains
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mtredis.keyspace.database import Database, Keyspace
 
 SEGMENT_SIZE = 4544 + 24  # struct Segment, its place in the directory and the vector
-EMPTY_KEYSPACE = 128 * 64  # the slots in which readers announce themselves
+STARTUP = 128 * 64  # what is used without any data: the slots in which readers announce themselves
 RSS_NOISE = 24 << 20  # bytes by which RSS may grow without any data
 _UNITS = "KMGTP"
 
@@ -51,12 +52,12 @@ def table_overhead(db: "Database") -> int:
 
 @dataclass(frozen=True, slots=True)
 class MemoryOverview:
-    """The server's memory at one moment, in bytes; `overhead` is all but the data."""
+    """The server's memory at one moment, in bytes; `overhead` is all that is used but the data."""
 
     used: int
     peak: int
     rss: int
-    startup: int
+    base: int
     clients: int
     tables: int
     keys: int
@@ -64,7 +65,7 @@ class MemoryOverview:
 
     @property
     def overhead(self) -> int:
-        return self.startup + self.clients + self.tables
+        return STARTUP + self.clients + self.tables
 
     @property
     def dataset(self) -> int:
@@ -72,8 +73,8 @@ class MemoryOverview:
 
     @property
     def dataset_percent(self) -> float:
-        """Of what was used since the start."""
-        return self.dataset * 100 / max(1, self.used - self.startup)
+        """Of what is used."""
+        return self.dataset * 100 / max(1, self.used - STARTUP)
 
     @property
     def peak_percent(self) -> float:
@@ -101,9 +102,14 @@ class MemoryOverview:
         return self.rss / max(1, self.resident)
 
     @property
+    def unexplained(self) -> int:
+        """What RSS has grown by and the estimate does not know; below 0 when pages were swapped out or never used."""
+        return self.rss - self.base - self.used
+
+    @property
     def fragmentation(self) -> float:
-        """RSS over the estimate."""
-        return self.rss / max(1, self.used)
+        """What RSS has grown by over the estimate."""
+        return max(0, self.rss - self.base) / max(1, self.used)
 
 
 class MemoryAccount:
@@ -119,7 +125,7 @@ class MemoryAccount:
         self.rss = 0
         self.peak = 0
         self.peak_time = 0.0
-        self.startup = max(0, meter.rss - self.data())
+        self.base = max(0, meter.rss - self.data())
         heap = allocator.heap_figures()
         self._heap_at_start = heap.allocated - self.data() if heap.active else 0
         self.sample()
@@ -130,7 +136,11 @@ class MemoryAccount:
 
     def used(self) -> int:
         """The estimate of all that the server uses."""
-        return self.startup + self.clients + self.data()
+        return STARTUP + self.clients + self.data()
+
+    def unexplained(self) -> int:
+        """What RSS has grown by and the estimate does not know."""
+        return max(0, self.rss - self.base - self.used())
 
     def sample(self, connections: dict[str, int] | None = None) -> None:
         """Takes over RSS and keeps the peak; `connections` is what a survey of them by the executor has found."""
@@ -149,7 +159,7 @@ class MemoryAccount:
 
     def _correct(self) -> None:
         """Lets the correction follow RSS: upwards at once, downwards by a 16th of the way."""
-        held = max(0, self.rss - self.startup)
+        held = max(0, self.rss - self.base)
         self._explained = max(self.clients + self.data(), min(self._explained, held))
         excess = held - max(self._explained, self.maxmemory) - self.maxmemory // 20 - RSS_NOISE
         wanted = max(0, min(excess, self.maxmemory // 4))
@@ -159,15 +169,12 @@ class MemoryAccount:
             self.correction += (wanted - self.correction) // 16
 
     def is_over_limit(self) -> bool:
-        """Whether keys must go or writes be refused: `maxmemory` bounds data and clients.
-
-        What the interpreter took before there was any data is not counted, as a user's limit is meant for the data.
-        """
+        """Whether keys must go or writes be refused: `maxmemory` bounds what is used, as corrected."""
         return 0 < self.maxmemory < self.other() + self.data()
 
     def other(self) -> int:
         """What counts towards `maxmemory` beside keys and values."""
-        return EMPTY_KEYSPACE + self.clients + self.correction
+        return STARTUP + self.clients + self.correction
 
     def room_for_data(self) -> int:
         """Bytes that keys and values may take; below 0 if all else takes more than `maxmemory`."""
@@ -189,7 +196,7 @@ class MemoryAccount:
             used=self.used(),
             peak=self.peak,
             rss=self.rss,
-            startup=self.startup,
+            base=self.base,
             clients=self.clients,
             tables=sum(map(table_overhead, databases)),
             keys=sum(map(len, databases)),

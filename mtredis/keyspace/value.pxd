@@ -22,7 +22,7 @@ cdef struct EncodingTraits:
     size_t (*memory)(void *memory) noexcept nogil        # bytes that malloc holds for it, its own included; O(1)
     void *(*copy)(void *memory) noexcept nogil           # a deep copy; NULL: no memory
     bint (*is_empty)(void *memory) noexcept nogil        # O(1); NULL: it may stay when it is empty (streams)
-    int64_t (*due)(void *memory) noexcept nogil          # unix ms at which a part of it goes, -1: none does; NULL: never
+    int64_t (*due)(void *memory) noexcept nogil          # unix ms at which a part of it goes, -1: none; NULL: never
 
 cdef struct Limits:              # up to where collections stay packed; the parameters of the same names
     int64_t hash_max_listpack_entries

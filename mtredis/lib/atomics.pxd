@@ -44,6 +44,10 @@ cdef extern from *:
     static inline int mt_compare_exchange_pointer(void **p, void **expected, void *desired) {
         return mt_then_jitter(__atomic_compare_exchange_n(p, expected, desired, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     }
+    static inline void mt_raise(uint64_t *p, uint64_t v) {
+        uint64_t old = mt_load(p);
+        while (old < v && !__atomic_compare_exchange_n(p, &old, v, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {}
+    }
     static inline void mt_lock(uint8_t *lock) {
         int spins = 0;
         while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) {
@@ -71,6 +75,7 @@ cdef extern from *:
     uint64_t add_u64 "mt_add"(uint64_t *p, uint64_t v) noexcept nogil
     int32_t add_i32 "mt_add"(int32_t *p, int32_t v) noexcept nogil
     bint compare_exchange_pointer "mt_compare_exchange_pointer"(void **p, void **expected, void *desired) noexcept nogil
+    void raise_u64 "mt_raise"(uint64_t *p, uint64_t v) noexcept nogil      # to at least v
     void fence "mt_fence"() noexcept nogil
     void fence_acquire "mt_fence_acquire"() noexcept nogil
     void fence_release "mt_fence_release"() noexcept nogil

@@ -29,14 +29,14 @@ cdef struct Holes:
 
 # Nothing is held. `start` is the heap's; what lies above `spare` bytes from its end is not given back.
 cdef void holes_open(Holes *holes, uintptr_t start, size_t spare) noexcept nogil
-# Takes holes of all sizes, or only those that contain whole pages, which then go back to the kernel. True: there are no more.
+# Takes holes of all sizes, or only those with whole pages, which then go back to the kernel. True: there are no more.
 cdef bint holes_take(Holes *holes, bint only_pages, int64_t deadline) noexcept nogil
 # Whether others need the holes that are held: the heap has grown by more than a 32nd and some MB meanwhile.
 cdef bint holes_are_missed(Holes *holes) noexcept nogil
 # Everything is held: how much of the heap is in use by others, in bytes.
 cdef uint64_t holes_in_use(const Holes *holes) noexcept nogil
 cdef uint64_t holes_span(const Holes *holes) noexcept nogil               # bytes from the heap's start to its end
-# Frees what is held below `cutoff`, so that it is found by what comes. True: done. `rest` is the caller's: NULL at first.
+# Frees what is held below `cutoff`, so that what comes finds it. True: done. `rest` is the caller's: NULL at first.
 cdef bint holes_split(Holes *holes, void **rest, int64_t deadline) noexcept nogil
 cdef void holes_rejoin(Holes *holes, void **rest) noexcept nogil          # gives up a split
 cdef bint holes_release(Holes *holes, int64_t deadline) noexcept nogil    # frees all but the pin; true: done
@@ -48,7 +48,7 @@ cdef inline bint is_high(const Holes *holes, const void *chunk) noexcept nogil:
     return holes.cutoff <= <uintptr_t> chunk < holes.top and is_in_heap(holes, chunk)
 
 cdef bint is_in_heap(const Holes *holes, const void *chunk) noexcept nogil
-# Everything is held, and the cutoff chosen: `top_left` bytes may go beyond the present end, where no hole is large enough.
+# Everything is held, and the cutoff chosen: `top_left` bytes may go beyond the present end, if no hole is large enough.
 cdef void holes_aim(Holes *holes, uintptr_t cutoff, uint64_t top_left) noexcept nogil
 # A chunk of that size below the limit, or beyond the end; NULL: there is none.
 cdef void *holes_low(Holes *holes, size_t size) noexcept nogil

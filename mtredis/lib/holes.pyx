@@ -1,16 +1,16 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The holes in glibc's heap: taking them all, so that what is moved goes where it should, and giving pages back.
 
-Idea: glibc's malloc gives a page back only when nothing lives in it, and hands out the hole that was freed last, wherever
-it is. Whoever wants what lives to move together therefore takes all holes first (`holes_take`: asks for ever smaller chunks
-until the heap would have to grow), which also tells exactly how much of the heap is in use. Then the holes below a
-cutoff are freed again (`holes_split`), and from there on what is asked for comes from below; what is moved away leaves
-holes that are held until the end (`holes_hold`). When all is released, they join to large ones.
+Idea: glibc's malloc gives a page back only when nothing lives in it, and hands out the hole that was freed last,
+wherever it is. Whoever wants what lives to move together therefore takes all holes first (`holes_take`: asks for ever
+smaller chunks until the heap would have to grow), which also tells exactly how much of the heap is in use. Then the
+holes below a cutoff are freed again (`holes_split`), and from there on what is asked for comes from below; what is
+moved away leaves holes that are held until the end (`holes_hold`). When all is released, they join to large ones.
 
-Giving back: `malloc_trim` holds malloc's lock while it looks at every free chunk and while the kernel takes the pages: 65
-to 540 ms for a heap of 500 MB in which every page has a hole. Here each large hole is taken, its pages are given back
-while it is ours (MADV_DONTNEED: they read as zeros when they are needed again), and it is freed: steps of some 100 µs.
-The highest chunk is held to the last, so that meanwhile nothing is cut off the heap's end in one long step.
+Giving back: `malloc_trim` holds malloc's lock while it looks at every free chunk and while the kernel takes the pages:
+65 to 540 ms for a heap of 500 MB in which every page has a hole. Here each large hole is taken, its pages are given
+back while it is ours (MADV_DONTNEED: they read as zeros when they are needed again), and it is freed: steps of some
+100 µs. The highest chunk is held to the last, so that meanwhile nothing is cut off the heap's end in one long step.
 
 Owner: the thread that executes, which must be the process's main thread: only that one's memory comes from this heap.
 Limits: glibc on Linux, the heap that brk() makes; blocks that are mapped and those of other threads are left alone.
@@ -40,7 +40,7 @@ cdef enum:
     GATHER_EVERY = 256           # chunks freed until malloc is made to join small ones, lest that be one long step
     TRIES = 16                   # chunks asked for until one lies low
     ALIGNED_MORE = 32            # bytes that malloc asks for beside the alignment
-    SORTED_AT_ONCE = 10000 * 64  # malloc puts that many freed chunks in order per call; so many bytes have no more of them
+    SORTED_AT_ONCE = 10000 * 64  # malloc puts that many freed chunks in order per call; so many bytes hold no more
     GROWTH_OF_TAKING = 16 << 20  # bytes by which the heap may grow while holes are taken, as each size ends so
     GROWTH_MIN = 2 << 20         # bytes by which it may grow later
     MAPPED = 4 << 20             # larger than what malloc cuts out of the heap, unless its end has it
@@ -119,7 +119,7 @@ cdef void ask_for(size_t size) noexcept nogil:
 
 
 cdef bint sort_holes(Holes *holes, int64_t deadline) noexcept nogil:
-    """Has malloc put in order what was freed lately: it looks at so many chunks per call, and else would miss the rest."""
+    """Has malloc sort what was freed lately: it looks at so many chunks per call, and else would miss the rest."""
     while holes.sorted_span < holes_span(holes):
         ask_for(MAPPED)
         holes.sorted_span += SORTED_AT_ONCE
@@ -163,7 +163,7 @@ cdef inline void *unlink(void **list) noexcept nogil:
 
 
 cdef inline void gather(uint64_t *freed) noexcept nogil:
-    """Has malloc join the small chunks that were freed lately, every now and then (it does when asked for a large one)."""
+    """Has malloc join the small chunks freed lately, every now and then (it does when asked for a large one)."""
     freed[0] += 1
     if freed[0] % GATHER_EVERY == 0:
         ask_for(2048)
@@ -226,9 +226,9 @@ cdef void holes_close(Holes *holes) noexcept nogil:
 cdef void *holes_low(Holes *holes, size_t size) noexcept nogil:
     """A chunk of that size below the limit; what is found above on the way is held. NULL: there is none.
 
-    Holes are used before the heap grows, so a chunk from beyond its end tells that no hole is large enough. There, too, what
-    moves lies close together, but it takes memory until the pass is over: so much is allowed, and then nothing of that
-    size is asked for again.
+    Holes are used before the heap grows, so a chunk from beyond its end tells that no hole is large enough. There, too,
+    what moves lies close together, but it takes memory until the pass is over: so much is allowed, and then nothing of
+    that size is asked for again.
     """
     cdef void *chunk
     cdef int i
@@ -260,11 +260,12 @@ cdef void holes_aim(Holes *holes, uintptr_t cutoff, uint64_t top_left) noexcept 
 
 cdef bint holes_are_missed(Holes *holes) noexcept nogil:
     """What is held is missing to whoever writes much; then it is better to give it up."""
-    return holes.top != ANYWHERE and heap_end() > holes.top + (holes.top_allowed - holes.top_left) + GROWTH_MIN + holes_span(holes) // 32
+    return holes.top != ANYWHERE and (
+        heap_end() > holes.top + (holes.top_allowed - holes.top_left) + GROWTH_MIN + holes_span(holes) // 32)
 
 
 cdef void *holes_low_aligned(Holes *holes, size_t alignment, size_t size) noexcept nogil:
-    """The same for an alignment above 16. malloc cuts such a chunk out of a larger one, so room for that is found first."""
+    """The same for alignments above 16. malloc cuts such a chunk out of a larger one, so room for it is found first."""
     cdef void *chunk = holes_low(holes, size + alignment + ALIGNED_MORE)
     if chunk == NULL:
         return NULL

@@ -2,7 +2,8 @@
 """The acceptor: takes connections from the listening sockets and deals them to the workers in turn.
 
 Idea: one thread in C waits on all listeners, so a storm of new connections costs the workers nothing but their share.
-Each accepted socket becomes a `Connection` in C memory, announced to the executor and then handed to a worker.
+Each accepted socket becomes a `Connection` in C memory and is handed to a worker, which announces it to the executor:
+from that post on it is no longer this thread's to touch.
 Who may not come in (maxclients, protected mode) is told so and closed here.
 
 Owner: the acceptor thread, of the listeners and of a Connection until it is posted. Limit: when the process runs out of
@@ -19,7 +20,7 @@ from mtredis.client cimport (
 )
 from mtredis.lib.atomics cimport add_i32, add_u64, load_i32
 from mtredis.lib.epoll cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, epoll_create1, epoll_ctl, epoll_event, epoll_wait
-from mtredis.lib.mailbox cimport EFD_CLOEXEC, Mailbox, eventfd, mailbox_post, posix_close, posix_write
+from mtredis.lib.mailbox cimport EFD_CLOEXEC, eventfd, mailbox_post, posix_close, posix_write
 
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
@@ -107,23 +108,22 @@ cdef enum:
 cdef const char *TOO_MANY = b"-ERR max number of clients reached\r\n"
 cdef const char *DENIED = (
     b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect from "
-    b"external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending "
-    b"the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host "
-    b"the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG "
-    b"REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the "
-    b"Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you "
-    b"started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an "
-    b"authentication password for the default user. NOTE: You only need to do one of the above things in order for the "
-    b"server to start accepting connections from the outside.\r\n"
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
+    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
+    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
+    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n"
 )
 
 
 cdef class Acceptor:
-    """The acceptor thread. Created with the addresses of the workers' loops and of the executor's mailbox."""
+    """The acceptor thread. Created with the addresses of the workers' loops."""
 
     cdef Settings *settings
-    cdef Mailbox *executor
     cdef Loop *loops[128]
     cdef int loops_length
     cdef int turn
@@ -132,12 +132,11 @@ cdef class Acceptor:
     cdef object thread
     cdef object holder
 
-    def __cinit__(self, SharedSettings settings, size_t executor_mailbox, list loops):
+    def __cinit__(self, SharedSettings settings, list loops):
         cdef epoll_event event
         self.epoll_fd = self.stop_fd = -1
         self.holder = settings
         self.settings = &settings.values
-        self.executor = <Mailbox *> executor_mailbox
         if not 0 < len(loops) <= 128:
             raise ValueError("1 to 128 loops")
         for address in loops:
@@ -246,5 +245,4 @@ cdef class Acceptor:
         connection.request.connection = connection.done.connection = connection
         add_i32(&self.settings.connected, 1)
         add_u64(&self.settings.accepted, 1)
-        mailbox_post(self.executor, &connection.registration.mail)
         mailbox_post(&connection.loop.mailbox, &connection.arrival.mail)

@@ -18,15 +18,15 @@ from mtredis.client cimport (
     GATE_UNAUTHENTICATED, LETTER_CLOSED, LETTER_REQUESTS, OUTPUT_SIZE, QUERY_SIZE, Connection, Letter, Loop,
     is_driven_by_executor, is_over_output_limit, loop_queue_flush,
 )
-from mtredis.lib.atomics cimport add_i32, add_u64, load_u64
+from mtredis.lib.atomics cimport add_i32, add_u64, load_u64, store_u64
 from mtredis.lib.buffer cimport buffer_append, buffer_free, buffer_reserve
 from mtredis.lib.epoll cimport EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_ctl, epoll_event
 from mtredis.lib.mailbox cimport mailbox_post, posix_close
 from mtredis.network.reads cimport serve_reads
 from mtredis.network.worker cimport WorkerLoop
 from mtredis.protocol.parser cimport (
-    SCAN_ERROR, SCAN_FULL, Query, Request, ScanLimits, ScanResult, query_clear, query_consume, query_free, query_missing,
-    query_reserve, query_scan,
+    SCAN_ERROR, SCAN_FULL, Query, Request, ScanLimits, ScanResult, query_clear, query_consume, query_free,
+    query_missing, query_reserve, query_scan,
 )
 from mtredis.registry.table cimport command_lookup
 
@@ -79,7 +79,8 @@ cdef inline bint is_empty(Query *query) noexcept nogil:
 
 cdef inline void give_connection_output(Loop *loop, Connection *connection) noexcept nogil:
     """Takes the connection's empty output buffer back."""
-    connection.out.length = connection.sent = 0
+    connection.out.length = 0   # before `sent`, as in `drop_sent`
+    store_u64(<uint64_t *> &connection.sent, 0)
     if connection.out.capacity != OUTPUT_SIZE or loop.free_outputs_length >= POOL_MAX:
         buffer_free(&connection.out)
         return
@@ -283,7 +284,8 @@ cdef void advance(Loop *base, Connection *connection) noexcept nogil:
     note_query(connection)
     if connection.parked and connection.hung_up:
         connection.broken = True
-    if connection.out.length > connection.sent or connection.killed or connection.broken or connection.close_after_reply:
+    if connection.out.length > connection.sent or (
+            connection.killed or connection.broken or connection.close_after_reply):
         loop_queue_flush(base, connection)
     elif connection.out.data != NULL:
         give_connection_output(base, connection)
@@ -333,7 +335,7 @@ cdef void drop_sent(Connection *connection) noexcept nogil:
     cdef size_t due = connection.out.length - connection.sent
     memmove(connection.out.data, connection.out.data + connection.sent, due)
     connection.out.length = due   # before `sent`, for the executor that looks at both (`output_length`)
-    connection.sent = 0
+    store_u64(<uint64_t *> &connection.sent, 0)
 
 
 cdef void flush_connection(Loop *loop, Connection *connection) noexcept nogil:

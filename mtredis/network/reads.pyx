@@ -13,6 +13,7 @@ from mtredis.client cimport GATE_DISK_ERROR, GATES_OF_WORKER_READS, Connection, 
 from mtredis.keyspace.core cimport entry_touch, key_hash
 from mtredis.keyspace.entry cimport Entry, entry_is_busy, entry_is_string
 from mtredis.keyspace.table cimport READ_FOUND, READ_RETRY, Read, reader_done, reader_find
+from mtredis.lib.atomics cimport load_u32
 from mtredis.protocol.parser cimport Argument, Query, Request
 from mtredis.reading cimport COPY_MAX, Reading
 from mtredis.reads cimport read_fits, read_touches, write_read
@@ -67,9 +68,9 @@ cdef void serve_reads(Reader *reader, Loop *loop, Connection *connection) noexce
     cdef Query *query = connection.query
     cdef Request *request
     cdef CommandEntry *command
-    if (connection.gates | loop.settings.gates) & GATES_OF_WORKER_READS:
-        return
     while query.requests_next < query.requests_length:
+        if (connection.gates | load_u32(&loop.settings.gates)) & GATES_OF_WORKER_READS:
+            return
         request = &query.requests[query.requests_next]
         command = <CommandEntry *> request.command
         if (command == NULL or command.native == NATIVE_NONE or command.native >= NATIVE_SERVED_END

@@ -22,7 +22,7 @@ from mtredis.client cimport (
     is_driven_by_executor, is_over_output_limit, loop_queue_flush,
 )
 from mtredis.keyspace.database cimport Keyspace
-from mtredis.lib.atomics cimport add_u64, load_i32, store_i32
+from mtredis.lib.atomics cimport add_u64, store_i32
 from mtredis.lib.buffer cimport buffer_append
 from mtredis.lib.clock cimport unix_ms
 from mtredis.lib.epoll cimport (
@@ -56,7 +56,7 @@ cdef void flush(Loop *loop) noexcept nogil:
 
 
 cdef void welcome(Loop *loop, Connection *connection) noexcept nogil:
-    """Makes an accepted connection one of the loop's own."""
+    """Makes an accepted connection one of the loop's own, and only then known to the executor, who may close it."""
     cdef epoll_event event
     connection.previous = NULL
     connection.next = loop.connections
@@ -64,6 +64,7 @@ cdef void welcome(Loop *loop, Connection *connection) noexcept nogil:
         loop.connections.previous = connection
     loop.connections = connection
     loop.connections_length += 1
+    mailbox_post(loop.executor, &connection.registration.mail)
     event.events = EPOLLIN | EPOLLRDHUP | EPOLLET
     event.data.ptr = connection
     if epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, connection.fd, &event) < 0:
@@ -260,12 +261,11 @@ cdef void yield_to_executor(WorkerLoop *loop) noexcept nogil:
 
 
 cdef void run_loop(WorkerLoop *loop) noexcept nogil:
-    """The worker thread's life."""
+    """The worker thread's life. It begins with the word that the loop, which was the executor's, is its own."""
     cdef int timeout
     cdef uint64_t count
-    if load_i32(&loop.base.driver) == DRIVEN_BY_EXECUTOR:
-        while posix_read(loop.resume_fd, &count, sizeof(count)) < 0:
-            pass
+    while posix_read(loop.resume_fd, &count, sizeof(count)) < 0:
+        pass
     while not loop.stopping:
         timeout = WALK_INTERVAL if mailbox_may_sleep(&loop.base.mailbox) else 0
         poll(loop, timeout)

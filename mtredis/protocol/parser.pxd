@@ -32,7 +32,7 @@ cdef struct Query:
     uint32_t partial_first     # index in `arguments` of the half-scanned request's argv[0]
     int64_t arguments_left     # arguments still missing of the half-scanned request; 0: none is open
     int64_t bulk_length        # announced length of the argument being received; -1: its header is not read yet
-    char error[128]            # NUL-terminated text behind "ERR " ("Protocol error: invalid bulk length"), with SCAN_ERROR
+    char error[128]            # NUL-terminated, behind "ERR " ("Protocol error: invalid bulk length"), with SCAN_ERROR
 
 cdef struct ScanLimits:
     int64_t max_bulk           # proto-max-bulk-len

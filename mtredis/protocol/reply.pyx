@@ -296,7 +296,7 @@ cdef class Reply:
 
 
 cdef class Encoder(Reply):
-    """A Reply with a buffer of its own: encodes messages that are sent later, to many clients, or looked at by tests."""
+    """A Reply with its own buffer: encodes messages that are sent later, to many clients, or looked at by tests."""
     cdef Buffer own
 
     def __cinit__(self, int resp=2):

@@ -1,8 +1,8 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False
 """The command table in C memory: what a worker needs to know of a command without touching a Python object.
 
-Idea: `publish(commands)` copies each registered command's name, arity, flags and gates into one array, and its name into
-an open-addressed hash table. Looking a name up folds its case on the way, eight bytes at a time.
+Idea: `publish(commands)` copies each registered command's name, arity, flags and gates into one array, and its name
+into an open-addressed hash table. Looking a name up folds its case on the way, eight bytes at a time.
 Owner: built once before threads start; afterwards names, arities and ids never change, so all threads read it freely.
 The counters in an entry belong to the executor. Limits: 512 commands and subcommands, names of up to 39 bytes.
 """

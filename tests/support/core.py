@@ -78,7 +78,7 @@ class Core:
         for worker in self.workers:
             self.executor.add_loop(worker.address, worker.resume_fd)
             worker.start()
-        self.acceptor = Acceptor(self.settings, self.executor.mailbox_address, [w.address for w in self.workers])
+        self.acceptor = Acceptor(self.settings, [w.address for w in self.workers])
         self.unix_path = str(folder / "u.sock")
         self.tcp = listeners.listen_address("127.0.0.1", 0, 128)
         self.unix = listeners.listen_unix(self.unix_path, 0, 128)

@@ -166,11 +166,11 @@ class DurableServer:
         text = self.command("INFO", section).data.decode()
         return dict(re.findall(r"^(\w+):(.*?)\r?$", text, re.MULTILINE))
 
-    def wait_info(self, seconds: float = 30.0, **wanted: str) -> dict[str, str]:
-        """INFO persistence, once these fields have these values."""
+    def wait_info(self, seconds: float = 30.0, section: str = "persistence", **wanted: str) -> dict[str, str]:
+        """A section of INFO, once these fields have these values."""
         deadline = time.monotonic() + seconds
         while True:
-            found = self.info()
+            found = self.info(section)
             if all(found.get(name) == value for name, value in wanted.items()):
                 return found
             if time.monotonic() > deadline:

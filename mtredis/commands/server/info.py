@@ -20,7 +20,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from mtredis import __version__
-from mtredis.keyspace.memory import human_size
+from mtredis.keyspace.memory import STARTUP, human_size
 from mtredis.lib import allocator
 from mtredis.registry.command import LOADING, SENTINEL, STALE, command
 
@@ -220,7 +220,7 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield from _with_human("used_memory_peak", memory.peak)
     yield "used_memory_peak_perc", f"{memory.peak_percent:.2f}%"
     yield "used_memory_overhead", memory.overhead
-    yield "used_memory_startup", memory.startup
+    yield "used_memory_startup", STARTUP
     yield "used_memory_dataset", memory.dataset
     yield "used_memory_dataset_perc", f"{memory.dataset_percent:.2f}%"
     yield "allocator_allocated", memory.heap.allocated
@@ -238,8 +238,8 @@ def memory_lines(snapshot: Snapshot) -> Iterator[Line]:
     yield "rss_overhead_ratio", f"{memory.rss_overhead:.2f}"
     yield "rss_overhead_bytes", memory.rss - memory.resident
     yield "mem_fragmentation_ratio", f"{memory.fragmentation:.2f}"
-    yield "mem_fragmentation_bytes", memory.rss - memory.used
-    yield "mem_not_counted_for_evict", memory.startup
+    yield "mem_fragmentation_bytes", memory.unexplained
+    yield "mem_not_counted_for_evict", 0
     yield "mem_replication_backlog", 0
     yield "mem_total_replication_buffers", 0
     yield "mem_replica_full_sync_buffer", 0
@@ -292,7 +292,8 @@ def threads_lines(snapshot: Snapshot) -> Iterator[Line]:
         counts = worker.statistics()
         yield (
             f"io_thread_{number}",
-            f"clients={counts['connections']},reads={counts['reads']},writes={counts['writes']},served={counts['commands']}",
+            f"clients={counts['connections']},reads={counts['reads']},writes={counts['writes']},"
+            f"served={counts['commands']}",
         )
 
 
@@ -466,6 +467,7 @@ def debug_lines(snapshot: Snapshot) -> Iterator[Line]:
     keyspace = snapshot.server.keyspace.statistics()
     yield "eventloop_duration_cron_sum", keyspace["expire_cycle_microseconds"]
     yield "mtredis_bugs", snapshot.server.statistics.bugs
+    yield "mtredis_memory_base", snapshot.server.memory.base
     yield "mtredis_memory_correction", snapshot.server.memory.correction
     yield "mtredis_driven_reads", snapshot.server.executor.driven_reads
 

@@ -1,13 +1,13 @@
 """Whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 
 Idea: a flush puts empty tables in the place of the full ones, one step for readers, and the full ones are freed
-afterwards: by this thread, or with ASYNC by another one.
+afterwards by the background thread. SYNC means that the client waits for that, and nobody else does; only where a
+client cannot wait, in a transaction or while the log is replayed, this thread frees them.
 
 Owner: the executor thread; dead tables belong to the thread that frees them.
-Limits: Redis frees in the background even for SYNC and blocks only the client; here SYNC blocks the executor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mtredis.errors import CommandError, SyntaxFault
@@ -18,6 +18,7 @@ from mtredis.registry.command import FAST, READONLY, WRITE, command
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
 
+FEW_KEYS = 100   # are freed at once
 FLUSH_TIPS = ("request_policy:all_shards", "response_policy:all_succeeded")
 
 
@@ -32,7 +33,7 @@ def dbsize(ctx: "Context", argv: list[bytes]) -> None:
          acl="keyspace dangerous", tips=FLUSH_TIPS)
 def flushdb(ctx: "Context", argv: list[bytes]) -> None:
     """Deletes all keys of the selected database."""
-    flush(ctx, [ctx.db.index], is_async(ctx, argv))
+    flush(ctx, argv, [ctx.db.index])
     ctx.propagate(*argv)   # even if it was empty
 
 
@@ -40,13 +41,13 @@ def flushdb(ctx: "Context", argv: list[bytes]) -> None:
          acl="keyspace dangerous", tips=FLUSH_TIPS)
 def flushall(ctx: "Context", argv: list[bytes]) -> None:
     """Deletes all keys of all databases."""
-    flush(ctx, range(len(ctx.server.keyspace)), is_async(ctx, argv))
+    flush(ctx, argv, range(len(ctx.server.keyspace)))
     ctx.server.saver.flushed()
     ctx.propagate(*argv)
 
 
 def is_async(ctx: "Context", argv: list[bytes]) -> bool:
-    """Whether the memory is to be freed by another thread."""
+    """Whether the client does not wait until the memory is free."""
     if len(argv) == 1:
         return bool(ctx.server.config.lazyfree_lazy_user_flush)
     mode = argv[1].upper()
@@ -55,19 +56,41 @@ def is_async(ctx: "Context", argv: list[bytes]) -> bool:
     return mode == b"ASYNC"
 
 
-def flush(ctx: "Context", indexes: Sequence[int], in_background: bool) -> None:
-    """The databases are empty."""
-    keyspace = ctx.server.keyspace
+def flush(ctx: "Context", argv: list[bytes], indexes: Sequence[int]) -> None:
+    """The databases are empty. OK is replied, at once or when the memory is free."""
+    is_later = is_async(ctx, argv)
+    keyspace, background = ctx.server.keyspace, ctx.server.background
+    keys = 0
     for index in indexes:
         ctx.flushed(index)
-        ctx.dirty += len(keyspace[index])
+        keys += len(keyspace[index])
+    ctx.dirty += keys
+    waits = not is_later and ctx.may_block and keys > FEW_KEYS
     dead = keyspace.flush(indexes)
-    if in_background:
-        ctx.server.background.submit(dead.free_later())
+    if is_later or waits:
+        background.submit(dead.free_later())
+    elif ctx.may_block:
+        dead.free_later()()
     else:
         dead.free()
-    ctx.server.background.submit(allocator.give_back)
-    ctx.reply.ok()
+    background.submit(allocator.give_back)
+    if waits:
+        ctx.block([], 0, b"+OK\r\n")
+        background.submit(_resumption(ctx, argv))
+    else:
+        ctx.reply.ok()
+
+
+def _resumption(ctx: "Context", argv: list[bytes]) -> Callable[[], None]:
+    """What has the client go on that is about to wait in the command with this very `argv`. Any thread."""
+    executor, blocking, client_id = ctx.server.executor, ctx.server.blocking, ctx.client.id
+
+    def resume() -> None:
+        blocked = blocking.get(client_id)
+        if blocked is not None and blocked.argv is argv:
+            blocking.unblock(client_id, with_error=False)
+
+    return lambda: executor.call_soon(resume)
 
 
 @command("SWAPDB index1 index2", flags=WRITE | FAST, since="4.0.0",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtredis.errors import SyntaxFault
 from mtredis.executor.arguments import integer
-from mtredis.keyspace.memory import table_overhead
+from mtredis.keyspace.memory import STARTUP, table_overhead
 from mtredis.lib import allocator
 from mtredis.registry.command import READONLY, command, container
 
@@ -71,7 +71,7 @@ def _write_figures(reply: Any, figures: list[tuple[str, int | float]]) -> None:
 def _totals(memory: Any) -> Iterator[tuple[str, int | float]]:
     yield "peak.allocated", memory.peak
     yield "total.allocated", memory.used
-    yield "startup.allocated", memory.startup
+    yield "startup.allocated", STARTUP
     yield "replication.backlog", 0
     yield "replica.fullsync.buffer", 0
     yield "clients.slaves", 0
@@ -101,14 +101,14 @@ def _details(memory: Any, tables: int) -> Iterator[tuple[str, int | float]]:
     yield "rss-overhead.ratio", float(memory.rss_overhead)
     yield "rss-overhead.bytes", memory.rss - memory.resident
     yield "fragmentation", float(memory.fragmentation)
-    yield "fragmentation.bytes", memory.rss - memory.used
+    yield "fragmentation.bytes", memory.unexplained
 
 
 @command("MEMORY DOCTOR", since="4.0.0", complexity="O(1)", tips=ALL_SHARDS)
 def memory_doctor(ctx: "Context", argv: list[bytes]) -> None:
     """Describes what is odd about the server's memory."""
     memory = ctx.server.memory.overview(ctx.server.executor.survey())
-    if memory.used - memory.startup < TINY:
+    if memory.used < TINY:
         text = "There is too little data to say anything.\n"
     else:
         remarks = list(_remarks(memory, len(ctx.server.clients)))
@@ -119,7 +119,7 @@ def memory_doctor(ctx: "Context", argv: list[bytes]) -> None:
 def _remarks(memory: Any, clients: int) -> Iterator[str]:
     if memory.peak > 1.5 * memory.used:
         yield "Peak: much more memory was in use once; what the allocator keeps of it, MEMORY PURGE may give back."
-    if memory.fragmentation > 1.4 and memory.rss - memory.used > NOTABLE:
+    if memory.fragmentation > 1.4 and memory.unexplained > NOTABLE:
         yield "RSS: the process holds much more than its data and buffers account for."
     if memory.heap_fragmentation > 1.1 and memory.heap.active - memory.heap.allocated > NOTABLE:
         yield f"Fragmentation: {allocator.NAME} holds much memory that is free; MEMORY PURGE may give some back."

@@ -18,7 +18,7 @@ import os
 from libc.errno cimport EINTR, ENOSPC, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memmove
-from mtredis.lib.atomics cimport add_i32, load_i32, load_u64, store_i32, store_u64
+from mtredis.lib.atomics cimport add_i32, load_i32, load_u64, raise_u64, store_i32, store_u64
 from mtredis.lib.buffer cimport buffer_append, buffer_free
 from mtredis.lib.clock cimport monotonic_us, unix_ms
 from mtredis.ops import log
@@ -99,7 +99,7 @@ cdef class AppendLog(Sink):
         self.last_sync = unix_ms()
 
     def replace(self, int fd) -> None:
-        """What comes next goes to this empty file; the one before is synced and closed. Nothing may be in the backlog."""
+        """What comes next goes to this empty file; the one before is synced and closed. The backlog must be empty."""
         if self.backlog.length:
             raise RuntimeError("the log is behind the stream")
         add_i32(&self.syncs, 1)
@@ -166,7 +166,7 @@ cdef class AppendLog(Sink):
         if failed:
             raise OSError(errno, os.strerror(errno))
         self.synced_size = self.size
-        store_u64(&self._synced, self.written)
+        raise_u64(&self._synced, self.written)
         self.last_sync = unix_ms()
 
     cdef bint must_wait(self, int64_t now) except -1:
@@ -312,14 +312,14 @@ cdef class AppendLog(Sink):
         self.synced_size = self.size
         self.last_sync = now
         store_i32(&self.sync_errno, 0)
-        store_u64(&self._synced, self.written)
+        raise_u64(&self._synced, self.written)
         if self.is_awaited:
             self.on_synced()
         return 0
 
     def sync_done(self, uint64_t offset, int error) -> None:
         """An fsync that `sync_soon` asked for is over; `error` is its errno, or 0. Any one thread."""
-        if error == 0 and offset > load_u64(&self._synced):
-            store_u64(&self._synced, offset)
+        if error == 0:
+            raise_u64(&self._synced, offset)   # the executor may have synced more by itself
         store_i32(&self.sync_errno, error)
         add_i32(&self.syncs, -1)

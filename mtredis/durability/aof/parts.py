@@ -23,7 +23,8 @@ class Part:
         self, server: Any, player: Player, path: str, *, kind: str, is_last: bool, is_old: bool
     ) -> None:
         self._server, self._player, self._path = server, player, path
-        self._name, self._kind, self._is_last, self._is_old = os.path.basename(path), kind, is_last, is_old  # noqa: PTH119
+        self._name = os.path.basename(path)  # noqa: PTH119
+        self._kind, self._is_last, self._is_old = kind, is_last, is_old
         self._head: RdbPiece | None = None
         self._tail: AofPiece | None = None
         self._started = 0.0

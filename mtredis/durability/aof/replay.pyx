@@ -2,9 +2,9 @@
 """Commands of a log, read and executed: how the data set comes back at the start.
 
 Idea: `CommandReader` finds whole commands in the bytes of a file and leaves them where they are; `AofPiece` reads the
-file in pieces, and has a `Player` (the executor's, `executor/player.pyx`) execute what was found, in slices. What stands
-between MULTI and EXEC is released when the EXEC is there: then all of it is executed, one after another, for nobody
-sees the states between; without an EXEC none of it. Annotations (`#`) are passed over.
+file in pieces, and has a `Player` (the executor's, `executor/player.pyx`) execute what was found, in slices. What
+stands between MULTI and EXEC is released when the EXEC is there: then all of it is executed, one after another, for
+nobody sees the states between; without an EXEC none of it. Annotations (`#`) are passed over.
 
 A log that a crash has cut off ends with the beginning of a command or of a transaction: under `aof-load-truncated` the
 file is cut back to what is whole. Anything else that is wrong is a LoadError that says where.

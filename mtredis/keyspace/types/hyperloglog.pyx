@@ -54,8 +54,10 @@ cdef extern from *:
     static void mt_pack_plain(uint8_t *dense, const uint8_t *raw) { mt_pack(dense, raw); }
 
     #if defined(__x86_64__) && defined(__GNUC__)
-    __attribute__((target("avx2"))) static void mt_merge_wide(uint8_t *raw, const uint8_t *dense) { mt_merge(raw, dense); }
-    __attribute__((target("avx2"))) static void mt_pack_wide(uint8_t *dense, const uint8_t *raw) { mt_pack(dense, raw); }
+    __attribute__((target("avx2")))
+    static void mt_merge_wide(uint8_t *raw, const uint8_t *dense) { mt_merge(raw, dense); }
+    __attribute__((target("avx2")))
+    static void mt_pack_wide(uint8_t *dense, const uint8_t *raw) { mt_pack(dense, raw); }
     static int mt_has_wide(void) { return __builtin_cpu_supports("avx2"); }
     #else
     #define mt_merge_wide mt_merge_plain

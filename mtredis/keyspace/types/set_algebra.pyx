@@ -1,8 +1,8 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What several sets have in common, have together, or do not have.
 
-Idea: one walk over one set, the smallest for an intersection and the first for a difference, looks each member up in the
-others, those first that are likeliest to decide. What is to be stored goes straight from values to a value, in the
+Idea: one walk over one set, the smallest for an intersection and the first for a difference, looks each member up in
+the others, those first that are likeliest to decide. What is to be stored goes straight from values to a value, in the
 order and by the steps that Redis takes, since they decide about the encoding of the result.
 
 Owner: the executor. Invariant: results are detached sets, so that no reader sees them half done.

@@ -46,6 +46,9 @@ class FakeMemory:
     def used(self) -> int:
         return self.size
 
+    def unexplained(self) -> int:
+        return max(0, self.rss - self.size)
+
     def measure(self) -> None:
         pass
 

@@ -86,8 +86,8 @@ def test_after_stop_nobody_is_accepted_and_clients_go_on(core: Core) -> None:
 
 def test_it_wants_loops_and_real_descriptors() -> None:
     with pytest.raises(ValueError, match="1 to 128 loops"):
-        Acceptor(SharedSettings(), 0, [])
-    acceptor = Acceptor(SharedSettings(), 0, [1])
+        Acceptor(SharedSettings(), [])
+    acceptor = Acceptor(SharedSettings(), [1])
     read, write = os.pipe()
     os.close(read)
     os.close(write)
