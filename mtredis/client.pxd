@@ -10,7 +10,7 @@ Counters may be read by anyone at any time: they are words that one thread write
 """
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from mtredis.lib.atomics cimport load_i32
+from mtredis.lib.atomics cimport add_u64, load_i32
 from mtredis.lib.buffer cimport Buffer
 from mtredis.lib.mailbox cimport Mail, Mailbox
 from mtredis.protocol.parser cimport Query
@@ -96,8 +96,10 @@ cdef struct Settings:
     uint8_t protected            # refuse strangers (protected-mode without password)
     uint32_t gates               # global gates in force
     uint64_t max_memory          # bytes, with GATE_MEMORY
-    uint64_t other_memory        # bytes that count beside the keyspace, sampled
+    uint64_t other_memory        # bytes that count beside the keyspace and the backlog, sampled
+    uint64_t backlog_alarm       # bytes of backlog at which the executor looks at the clients
     # Counters
+    uint64_t backlog             # atomic: bytes of all clients' large buffers and of their sessions
     int32_t connected            # atomic
     uint64_t next_id             # atomic
     uint64_t rejected            # acceptor
@@ -137,6 +139,7 @@ cdef struct Connection:
     Query *query                 # NULL while there is nothing half-read
     Buffer out
     size_t sent                  # bytes of out that are sent
+    uint64_t backlog             # bytes of buffers that are larger than the pooled ones
     uint8_t close_after_reply
     uint8_t killed               # close as soon as the loop gets to it (any thread sets it)
     # executor
@@ -149,6 +152,7 @@ cdef struct Connection:
     uint8_t output_class
     uint8_t executing            # its command runs right now: what is pushed to it follows the reply
     uint8_t parked_by_executor   # LETTER_PARKED was posted and no LETTER_DONE since
+    uint64_t session             # bytes of what it has queued, watches and listens to
     int32_t db
     uint32_t gates
     int32_t last_command         # entry id, -1: none yet
@@ -207,6 +211,17 @@ cdef struct Loop:
 
 cdef inline bint is_driven_by_executor(Loop *loop) noexcept nogil:
     return load_i32(&loop.driver) == DRIVEN_BY_EXECUTOR
+
+cdef inline void note_backlog(Connection *connection) noexcept nogil:
+    """Counts the buffers if they are larger than those of the pools. For the connection's holder."""
+    cdef uint64_t backlog = 0
+    if connection.out.capacity > OUTPUT_SIZE:
+        backlog = connection.out.capacity
+    if connection.query != NULL and connection.query.capacity > QUERY_SIZE:
+        backlog += connection.query.capacity
+    if backlog != connection.backlog:
+        add_u64(&connection.loop.settings.backlog, backlog - connection.backlog)
+        connection.backlog = backlog
 
 cdef inline void loop_queue_flush(Loop *loop, Connection *connection) noexcept nogil:
     """Has the loop send the connection's output (or close it) before it next waits. Driver of the loop only."""

@@ -35,6 +35,7 @@ cdef class SharedSettings:
         self.values.query_limit = 1 << 30
         self.values.max_clients = 10000
         self.values.keepalive = 300
+        self.values.backlog_alarm = <uint64_t> -1
 
     def set_limits(self, *, int64_t max_bulk, int64_t query_limit, int64_t idle_timeout, int64_t max_clients,
                    int keepalive, bint password_set, bint protected) -> None:
@@ -52,9 +53,18 @@ cdef class SharedSettings:
         self.values.output_limits[output_class] = OutputLimit(hard, soft, soft_seconds)
 
     def set_memory(self, uint64_t maximum, uint64_t other) -> None:
-        """`maxmemory`, and what counts towards it beside the keyspace's estimate; bytes."""
+        """`maxmemory`, and what counts towards it beside the keyspace's estimate and the backlog; bytes."""
         self.values.max_memory = maximum
         self.values.other_memory = other
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of what clients hold and that may grow without limit: large buffers, transactions, subscriptions."""
+        return load_u64(&self.values.backlog)
+
+    def set_backlog_alarm(self, uint64_t more) -> None:
+        """The executor's `on_backlog` is to be called when the backlog has grown by so many bytes."""
+        self.values.backlog_alarm = load_u64(&self.values.backlog) + more
 
     def set_gate(self, uint32_t gate, bint in_force) -> None:
         """Raises or lowers one of the global gates."""
@@ -275,6 +285,8 @@ cdef class Client:
 
     @transaction.setter
     def transaction(self, value):
+        if self._transaction is not None:
+            self.hold(-self._transaction.held)
         self._transaction = value
         self.set_gate(GATE_MULTI, value is not None)
 
@@ -436,13 +448,19 @@ cdef class Client:
         """Bytes of pushes that are on their way to the client's worker."""
         return load_u64(&self.connection.pending_output) if self.connection != NULL else 0
 
+    def hold(self, int64_t size) -> None:
+        """The session takes so many bytes more (or less): what it has queued, watches, listens to."""
+        if self.connection != NULL:
+            self.connection.session += size
+            add_u64(&self.connection.loop.settings.backlog, size)
+
     @property
     def total_memory(self) -> int:
         """Bytes that the connection holds altogether."""
         if self.connection == NULL:
             return 0
         return (sizeof(Connection) + self.query_capacity + self.argument_memory + self.output_capacity
-                + self.pending_output)
+                + self.pending_output + self.connection.session)
 
     @property
     def net_in(self) -> int:

@@ -64,6 +64,7 @@ SHUTDOWN_EXTENSION = 300    # seconds that systemd gives the last snapshot
 FOR_EVER = 1 << 62          # unix ms
 COMMANDS_OF_CALM = 1000     # executed since the last trim, or there is nothing new to give back
 WASTE_ALLOWED = 64 << 20    # bytes
+ALARM_MIN = 256 << 10       # bytes
 HTTP_WORDS = {b"post", b"host:"}
 NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
@@ -206,6 +207,8 @@ class Server:
         self.eviction.is_safe = lambda: not (self.loading.is_active or self.pause.is_active(self.keyspace.now))
         self.eviction.call_soon = lambda function: executor.call_at(self.keyspace.now + 1, function)
         self.eviction.measure_clients = self._measure_clients
+        self.memory.backlog = lambda: self.shared.backlog
+        executor.on_backlog = self._meet_backlog
         self.eviction.free_pending = self._free_pending
         self.eviction.on_lazyfree = lambda microseconds: self.sample_latency("eviction-lazyfree", microseconds)
         self.eviction.on_cycle = lambda microseconds: self.sample_latency("eviction-cycle", microseconds)
@@ -274,7 +277,7 @@ class Server:
     def _apply_memory(self) -> None:
         config = self.config
         self.memory.maxmemory = config.maxmemory
-        self.shared.set_memory(config.maxmemory, self.memory.other())
+        self._publish_memory()
         self.shared.set_gate(admission.MEMORY, config.maxmemory > 0)
         self.keyspace.lfu = config.maxmemory_policy.endswith("lfu")
         self.keyspace.lfu_log_factor = config.lfu_log_factor
@@ -487,14 +490,20 @@ class Server:
             self._measure_clients()
         else:
             self.memory.sample()
-            self.shared.set_memory(self.memory.maxmemory, self.memory.other())
+            self._publish_memory()
 
     def _measure_clients(self) -> dict[str, int]:
         """What the clients hold counts as it is now."""
         held = self.executor.survey()
         self.memory.sample(held)
-        self.shared.set_memory(self.memory.maxmemory, self.memory.other())
+        self._publish_memory()
         return held
+
+    def _publish_memory(self) -> None:
+        """The threads know what counts towards the limit; the alarm is a 16th of the smaller limit away."""
+        limits = [self.memory.maxmemory, client_limit(self.config.maxmemory_clients, self.config.maxmemory)]
+        self.shared.set_memory(self.memory.maxmemory, self.memory.steady_other())
+        self.shared.set_backlog_alarm(max(ALARM_MIN, min(filter(None, limits), default=sys.maxsize) // 16))
 
     def _free_pending(self) -> None:
         """Has big dead values freed; one piece of work at most waits behind the one that may be under way."""
@@ -502,17 +511,24 @@ class Server:
             self.background.submit(self.keyspace.free_pending)
 
     def _evict(self) -> None:
-        """What writes have left to do of the eviction of keys, and the eviction of clients."""
-        if self.memory.maxmemory:
-            self.eviction.perform()
+        """Eviction of clients, and what writes have left to do of the eviction of keys."""
         limit = client_limit(self.config.maxmemory_clients, self.config.maxmemory)
         if limit:
             held = self._measure_clients()
             now = self.keyspace.now
-            self.eviction.evict_clients(
+            is_any = self.eviction.evict_clients(
                 held["normal"] + held["pubsub"], limit, self.clients.values,
                 lambda client: client_line(self, client, now),
             )  # fmt: skip
+            if is_any:
+                return   # keys need not go for what they hold
+        if self.memory.maxmemory:
+            self.eviction.perform()
+
+    def _meet_backlog(self) -> None:
+        """What waits for clients has grown: what must go for it goes now, not at the next cron."""
+        self._evict()
+        self._publish_memory()
 
     def _feed_watchdog(self) -> None:
         if self._watchdog is None or time.monotonic() < self._next_watchdog:

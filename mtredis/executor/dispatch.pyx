@@ -199,7 +199,7 @@ cdef class Dispatcher:
                 self.postponed.append(self.context.client)
                 return STOPPED
             if connection.gates & GATE_MULTI and entry.gated_by & GATE_MULTI:
-                self.context.client.transaction.queue(command, argv)
+                self.context.client.hold(self.context.client.transaction.queue(command, argv))
                 self.reply.simple(b"QUEUED")
             else:
                 return self.invoke(entry, command, argv)

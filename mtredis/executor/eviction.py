@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mtredis.keyspace.evict import OUT_OF_TIME, Evictor
+from mtredis.keyspace.evict import NOTHING_LEFT, Evictor
 from mtredis.ops import log
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ class Eviction:
         self.on_cycle(int((self._clock() - started) * 1e6))
         if not memory.is_over_limit():
             return BELOW
-        return RUNNING if outcome == OUT_OF_TIME else STUCK
+        if outcome == NOTHING_LEFT or memory.data() == 0:
+            return STUCK
+        return RUNNING   # time was over, or clients have taken more meanwhile
 
     def _free_big(self) -> None:
         """What was evicted and is big is freed in the background, or here when too much of it is waiting."""
@@ -147,19 +149,24 @@ class Eviction:
 
     def evict_clients(
         self, held: int, limit: int, clients: Callable[[], list["Client"]], describe: Callable[["Client"], str]
-    ) -> None:
-        """Closes the largest clients until what all `held` is below the limit; those of CLIENT NO-EVICT stay."""
+    ) -> bool:
+        """Closes the largest clients until what all `held` is below the limit; those of CLIENT NO-EVICT stay.
+
+        Whether there were any.
+        """
         if limit == 0 or held < limit:
-            return
+            return False
+        before = self.evicted_clients
         for client in sorted(clients(), key=lambda client: client.total_memory, reverse=True):
             if held < limit:
-                return
+                break
             if client.no_evict:
                 continue
             held -= client.total_memory
             log.notice(f"Evicting client: {describe(client)}")
             self.evicted_clients += 1
             client.kill()
+        return self.evicted_clients != before
 
     # --- figures -----------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ cdef class Executor:
     cdef public uint64_t driven_writes
     # Hooks, set by the server
     cdef public object on_cron           # (unix ms)
+    cdef public object on_backlog        # (): what waits for clients has grown to the alarm
     cdef public object on_closed         # (client)
     cdef public object on_alarm          # (unix ms)
 
@@ -54,6 +55,7 @@ cdef class Executor:
     cdef int execute_ready(self, Loop *loop) except -1
     cdef void register(self, Connection *connection) noexcept
     cdef int forget(self, Connection *connection) except -1
+    cdef int look_at_backlog(self, Connection *connection) except -1
     cdef void give_back(self, Connection *connection, int kind) noexcept
     cdef int settle(self) except -1
     cdef void post_collected(self) noexcept nogil

@@ -26,8 +26,9 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from mtredis.client cimport (
     CLASS_PUBSUB, DRIVEN_BY_WORKER, EVENTS_MAX, GATE_DURABLE, LETTER_CALL, LETTER_CLOSED, LETTER_DONE, LETTER_PARKED,
-    LETTER_REGISTER, LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, QUERY_SIZE, Client,
-    Connection, Letter, Loop, SharedSettings, client_of, is_driven_by_executor, loop_collect,
+    LETTER_REGISTER, LETTER_RELEASE, LETTER_REQUESTS, LETTER_STOP, LETTER_YIELD, LETTER_YIELDED, OUTPUT_SIZE,
+    QUERY_SIZE, Client, Connection, Letter, Loop, SharedSettings, client_of, is_driven_by_executor, loop_collect,
+    note_backlog,
 )
 from mtredis.executor.dispatch cimport STOPPED, Dispatcher
 from mtredis.keyspace.core cimport WORKERS_READ, core_set_now
@@ -147,27 +148,33 @@ cdef class Executor:
     def survey(self) -> dict[str, int]:
         """Bytes that the connections hold, and the largest buffers among them, without making any `Client`.
 
-        The query buffer of a connection that a worker holds counts as what it had when the worker last published it.
+        A pooled buffer counts while something waits in it, for more or to be sent. `backlog` is what of it all is
+        counted as it changes, too (`note_backlog`, `Client.hold`).
         """
         cdef Connection *connection = self.connections
-        cdef size_t normal = 0, pubsub = 0, largest_input = 0, largest_output = 0
-        cdef size_t query, output
+        cdef size_t normal = 0, pubsub = 0, backlog = 0, largest_input = 0, largest_output = 0
+        cdef size_t counted, pooled, query
         while connection != NULL:
             query = <size_t> load_u64(&connection.query_room)
             if connection.held or is_driven_by_executor(connection.loop):   # else it may go at any moment
                 if connection.query != NULL:
                     query = connection.query.capacity + connection.query.arguments_capacity * sizeof(Argument)
-            elif connection.query != NULL:
-                query = max(query, <size_t> QUERY_SIZE)
-            output = connection.out.capacity + <size_t> connection.pending_output
+            counted = <size_t> (load_u64(&connection.backlog) + connection.session)
+            pooled = sizeof(Connection) + <size_t> load_u64(&connection.pending_output)
+            if load_u64(&connection.query_bytes) != 0 and query <= QUERY_SIZE:
+                pooled += query
+            if connection.write_armed and connection.out.capacity <= OUTPUT_SIZE:
+                pooled += OUTPUT_SIZE
             if connection.output_class == CLASS_PUBSUB:
-                pubsub += sizeof(Connection) + query + output
+                pubsub += counted + pooled
             else:
-                normal += sizeof(Connection) + query + output
+                normal += counted + pooled
+            backlog += counted
             largest_input = max(largest_input, query)
-            largest_output = max(largest_output, output)
+            largest_output = max(largest_output, connection.out.capacity + <size_t> connection.pending_output)
             connection = connection.next_client
-        return {"normal": normal, "pubsub": pubsub, "largest_input": largest_input, "largest_output": largest_output}
+        return {"normal": normal, "pubsub": pubsub, "backlog": backlog,
+                "largest_input": largest_input, "largest_output": largest_output}
 
     def set_driving(self, bint by_executor) -> None:
         """Takes the workers' loops over, or gives them (back) to their threads, as far as that can be done now.
@@ -284,6 +291,7 @@ cdef class Executor:
             if letter.kind == LETTER_REQUESTS:
                 connection.held = True
                 i = self.dispatcher.execute(connection)
+                self.look_at_backlog(connection)
                 self.give_back(connection, LETTER_PARKED if i == STOPPED else LETTER_DONE)
                 executed += 1
                 # Where each step costs an fsync, all that have come share one.
@@ -303,6 +311,14 @@ cdef class Executor:
         self.settle()
         while self.calls:
             self.attempt(self.calls.popleft())
+        return 0
+
+    cdef int look_at_backlog(self, Connection *connection) except -1:
+        """Memory may have to go for the replies of what was just executed."""
+        if connection.out.capacity > OUTPUT_SIZE:
+            note_backlog(connection)
+        if load_u64(&self.dispatcher.settings.backlog) > self.dispatcher.settings.backlog_alarm:
+            self.attempt(self.on_backlog)
         return 0
 
     cdef void give_back(self, Connection *connection, int kind) noexcept:
@@ -406,6 +422,7 @@ cdef class Executor:
                 self.register(connection)
             if self.dispatcher.execute(connection) == STOPPED:
                 connection.parked = connection.parked_by_executor = True
+            self.look_at_backlog(connection)
             loop.finish(loop, connection)
         return 0
 
@@ -458,6 +475,7 @@ cdef class Executor:
             try:
                 self.on_closed(client)
             finally:
+                client.hold(-<int64_t> connection.session)
                 client.connection = NULL
                 Py_DECREF(client)
         connection.done.kind = LETTER_RELEASE

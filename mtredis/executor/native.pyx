@@ -30,6 +30,7 @@ from mtredis.executor.string_writes cimport (
 from mtredis.keyspace.core cimport Core, core_used_memory, entry_touch, key_hash
 from mtredis.keyspace.entry cimport Entry, entry_is_expired, entry_is_string
 from mtredis.keyspace.table cimport table_find
+from mtredis.lib.atomics cimport load_u64
 from mtredis.lib.buffer cimport buffer_reserve
 from mtredis.protocol.parser cimport Argument, Query, Request
 from mtredis.protocol.reply cimport write_header, write_null
@@ -142,7 +143,7 @@ cdef bint run_mget(Core *core, Connection *connection, Query *query, Request *re
 
 cdef inline bint is_memory_full(Core *core, Settings *settings) noexcept:
     """Whether a write would be refused for `maxmemory`; the handler's gate decides, this only sends it there."""
-    return settings.max_memory < settings.other_memory + core_used_memory(core)
+    return settings.max_memory < settings.other_memory + load_u64(&settings.backlog) + core_used_memory(core)
 
 
 cdef bint run_write(Core *core, Settings *settings, Connection *connection, Query *query, Request *request, int native,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     type Directory = dict[bytes, dict[Client, None]]
 
 
+NAME_SIZE = 300   # bytes that a subscription takes beside the name: Python objects
+
+
 class Subscriptions:
     """What one client listens to: three ordered sets of names."""
 
@@ -146,6 +149,8 @@ class PubSub:
 
     @staticmethod
     def _join(client: "Client", directory: "Directory", names: dict[bytes, None], name: bytes) -> None:
+        if name not in names:
+            client.hold(NAME_SIZE + len(name))
         names[name] = None
         directory.setdefault(name, {})[client] = None
 
@@ -153,6 +158,7 @@ class PubSub:
         if name not in names:
             return
         del names[name]
+        client.hold(-(NAME_SIZE + len(name)))
         clients = directory[name]
         del clients[client]
         if not clients:

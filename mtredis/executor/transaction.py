@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 # What a queued argument costs beyond its bytes, for CLIENT LIST's multi-mem: Redis counts a pointer each.
 POINTER_SIZE = 8
+# What it, a queued command and a watched key really cost beyond their bytes: Python objects.
+ARGUMENT_SIZE, COMMAND_SIZE, WATCH_SIZE = 48, 160, 400
 
 
 class Transaction:
-    """The commands a client has queued since MULTI, and what already dooms its EXEC."""
+    """The commands a client has queued since MULTI, and what already dooms its EXEC; `held`: the bytes they take."""
 
-    __slots__ = ("commands", "dirty_cas", "dirty_exec", "flags", "memory")
+    __slots__ = ("commands", "dirty_cas", "dirty_exec", "flags", "held", "memory")
 
     def __init__(self, dirty_cas: bool = False) -> None:
         self.commands: list[tuple[Command, list[bytes]]] = []
         self.flags = 0
-        self.memory = 0
+        self.memory = self.held = 0
         self.dirty_exec = False
         self.dirty_cas = dirty_cas
 
@@ -45,13 +47,17 @@ class Transaction:
     def __bool__(self) -> bool:
         return True  # an empty transaction is still one
 
-    def queue(self, command: Command, argv: list[bytes]) -> None:
-        """EXEC will run the command; a transaction that is doomed already keeps nothing more."""
+    def queue(self, command: Command, argv: list[bytes]) -> int:
+        """EXEC will run the command; a transaction that is doomed already keeps nothing more. The bytes it takes."""
         if self.dirty_exec or self.dirty_cas:
-            return
+            return 0
         self.commands.append((command, argv))
         self.flags |= command.flags
-        self.memory += sum(map(len, argv)) + POINTER_SIZE * len(argv)
+        size = sum(map(len, argv))
+        self.memory += size + POINTER_SIZE * len(argv)
+        size += COMMAND_SIZE + ARGUMENT_SIZE * len(argv)
+        self.held += size
+        return size
 
     def flag_dirty_exec(self) -> None:
         """EXEC will answer EXECABORT: a command was refused when it should have been queued."""
@@ -82,6 +88,7 @@ class Watches:
             if place not in watched:
                 watched[place] = db.exists(key)
                 self.keys.setdefault(place, set()).add(client)
+                client.hold(WATCH_SIZE + len(key))
         if self.on_change is not None and not was_any:
             self.on_change(True)
 
@@ -145,6 +152,7 @@ class Watches:
 
     def _release(self, client: "Client") -> None:
         for place in self._watched.pop(client, ()):
+            client.hold(-(WATCH_SIZE + len(place[1])))
             clients = self.keys[place]
             clients.discard(client)
             if not clients:

@@ -1,22 +1,24 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The directory of a table: which segment holds a hash, splitting a full one, merging two small ones.
+"""The directory of a table: which segment holds a hash, splitting a full one, merging two small ones; copies of tables.
 
 Idea (extendible hashing): the directory has 2 ** depth slots, indexed by the top bits of the hash; a segment of depth d
 stands in 2 ** (depth - d) neighbouring slots. A full segment splits alone: the old one keeps the hashes whose next bit
 is 0, a new one gets the others. Only when it already had the directory's depth does the directory double, which copies
-pointers and no entry. Merging is the reverse. There is no rehash of the whole, ever.
+pointers and no entry. Merging is the reverse. There is no rehash of the whole, ever. A copy is made segment by segment,
+with every entry in the same place, so it takes no hash either.
 
 Owner: the executor. Readers may be inside (see `table.pyx`): the new contents of a segment are made up aside and copied
 in under its lock, slots change one by one, a reader that locked the wrong segment notices by its prefix or `alive`;
 directories and segments that fall out of use are retired, not freed.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 from mtredis.keyspace.core cimport core_release, core_retire
 from mtredis.keyspace.encoding.ordered cimport ordered_free
+from mtredis.keyspace.entry cimport entry_set_fresh, entry_size
 from mtredis.keyspace.segment cimport (
-    SEGMENT_BUCKETS, SEGMENT_CAPACITY, Bucket, entry_hash, segment_entries, segment_place,
+    SEGMENT_BUCKETS, SEGMENT_CAPACITY, Bucket, entry_hash, prefetch, segment_entries, segment_place, segment_refill,
 )
 from mtredis.lib.atomics cimport lock_byte, store_pointer, unlock_byte
 
@@ -28,6 +30,7 @@ cdef extern from "stdlib.h" nogil:
 
 cdef enum:
     MERGE_BELOW = 184      # entries in two buddies; far below a full segment, so that they do not split again at once
+    AHEAD = 12             # entries between the one that is copied and the one that is loaded
 
 
 cdef uint64_t memory_of(void *pointer) noexcept nogil:
@@ -61,7 +64,8 @@ cdef void table_free(Table *table) noexcept nogil:
 
 
 cdef Directory *directory_new(uint64_t depth) noexcept nogil:
-    cdef Directory *directory = <Directory *> malloc(sizeof(Directory) + ((<size_t> 1 << depth) - 1) * sizeof(Segment *))
+    cdef size_t further = (<size_t> 1 << depth) - 1
+    cdef Directory *directory = <Directory *> malloc(sizeof(Directory) + further * sizeof(Segment *))
     if directory != NULL:
         directory.depth = depth
     return directory
@@ -288,3 +292,75 @@ cdef void table_merge(Table *table, Segment *segment) noexcept nogil:
         segment = lower
         buddy = buddy_to_merge(table, segment)
     directory_shrink(table)
+
+
+# Copies -----------------------------------------------------------------------------------------------------------
+
+
+cdef int64_t entries_copy(Entry **entries, Entry **copies, int count) noexcept nogil:
+    """Copies strings, without what their memory has to spare."""
+    cdef int64_t held = 0
+    cdef size_t size
+    cdef int i, j
+    for i in range(count):
+        if i + AHEAD < count:
+            prefetch(<char *> entries[i + AHEAD] + 32)    # half of the entries end in the next cache line
+        size = entry_size(entries[i])
+        copies[i] = <Entry *> malloc(size)
+        if copies[i] == NULL:
+            for j in range(i):
+                free(copies[j])
+            return -1
+        memcpy(copies[i], entries[i], size)
+        entry_set_fresh(copies[i], False)
+        held += memory_of(copies[i])
+    return held
+
+
+cdef Segment *segment_copy(Segment *segment, Copied copied, void *context, int64_t *held) noexcept nogil:
+    """The segment with copies of its entries, which hold so many bytes; NULL: no memory."""
+    cdef Entry *entries[SEGMENT_CAPACITY]
+    cdef Entry *copies[SEGMENT_CAPACITY]
+    cdef int count = segment_entries(segment, entries)
+    cdef Segment *copy = segment_new(segment.prefix, segment.depth)
+    if copy == NULL:
+        return NULL
+    held[0] = entries_copy(entries, copies, count)
+    if held[0] < 0:
+        free(copy)
+        return NULL
+    segment_adopt(copy, segment)
+    segment_refill(copy, copies)
+    if copied != NULL:
+        copied(context, entries, copies, count)
+    return copy
+
+
+cdef int directory_copy(Table *table, Table *copy) noexcept nogil:
+    """The copy's segments, which lie in the vector as the table's do, get their slots; 0, or -1: no memory."""
+    cdef Directory *directory = directory_new(table.directory.depth)
+    cdef uint64_t i
+    if directory == NULL:
+        return -1
+    for i in range(<uint64_t> 1 << directory.depth):
+        directory.slots[i] = copy.segments[table.directory.slots[i].position]
+    directory_publish(copy, directory)
+    return 0
+
+
+cdef int table_copy(Table *table, Table *copy, Copied copied, void *context) noexcept nogil:
+    """Fills a new table with copies of what is in another, in the same places."""
+    cdef Segment *segment
+    cdef int64_t held
+    cdef uint64_t i
+    for i in range(table.segment_count):
+        segment = segment_copy(table.segments[i], copied, context, &held) if vector_reserve(copy) else NULL
+        if segment == NULL:
+            return -1
+        vector_add(copy, segment)
+        copy.used_memory += held
+    if table.directory != NULL and directory_copy(table, copy) < 0:
+        return -1
+    copy.count = table.count
+    copy.volatile_count = table.volatile_count
+    return 0

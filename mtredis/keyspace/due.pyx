@@ -1,10 +1,10 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""When parts of the values in a table go: an index over (time, hash of the key), so that active expiry finds what is due.
+"""When parts of the values in a table go: an index over (time, hash of the key), where active expiry finds what is due.
 
-Idea: each key whose value has fields with a time to live stands in one tree per table, under the time of its next field.
-A pair is 16 bytes and refers to no memory: the key's entry is looked up by its hash. So it may move, and the tables of
-two databases may be swapped or thrown away as they are. All ways into and out of a table and every change of a
-value (`table.pyx`, `collection.pyx`) come by here, so there is exactly one pair for such a key and no other pair.
+Idea: each key whose value has fields with a time to live stands in one tree per table, under the time of its next
+field. A pair is 16 bytes and refers to no memory: the key's entry is looked up by its hash. So it may move, and the
+tables of two databases may be swapped or thrown away as they are. All ways into and out of a table and every change of
+a value (`table.pyx`, `collection.pyx`) come by here, so there is exactly one pair for such a key and no other pair.
 
 Owner: the executor. Invariant: the pair's time is what `value_due` says. Limit: a pair for which there is no memory is
 missing; its fields still expire when somebody looks at them.

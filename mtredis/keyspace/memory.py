@@ -19,6 +19,7 @@ Owner: the executor thread. Figures in bytes.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,13 +120,14 @@ class MemoryAccount:
         self._keyspace = keyspace
         self._meter = meter
         self.maxmemory = 0
-        self.clients = 0
         self.correction = 0
+        self._steady = 0   # of the clients' memory, what is no backlog
         self._explained = 0
         self.rss = 0
         self.peak = 0
         self.peak_time = 0.0
         self.base = max(0, meter.rss - self.data())
+        self.backlog: Callable[[], int] = lambda: 0   # hook: bytes that wait for clients at this moment
         heap = allocator.heap_figures()
         self._heap_at_start = heap.allocated - self.data() if heap.active else 0
         self.sample()
@@ -133,6 +135,11 @@ class MemoryAccount:
     def data(self) -> int:
         """The estimate of what keys and values take, with the tables that hold them."""
         return int(self._keyspace.used_memory)
+
+    @property
+    def clients(self) -> int:
+        """What the clients' sessions and buffers take: surveyed, but for the backlog, which is known at any moment."""
+        return max(0, self._steady + self.backlog())
 
     def used(self) -> int:
         """The estimate of all that the server uses."""
@@ -145,7 +152,7 @@ class MemoryAccount:
     def sample(self, connections: dict[str, int] | None = None) -> None:
         """Takes over RSS and keeps the peak; `connections` is what a survey of them by the executor has found."""
         if connections is not None:
-            self.clients = connections["normal"] + connections["pubsub"]
+            self._steady = connections["normal"] + connections["pubsub"] - connections["backlog"]
         self.rss = self._meter.rss
         used = self.used()
         if used > self.peak:
@@ -175,6 +182,10 @@ class MemoryAccount:
     def other(self) -> int:
         """What counts towards `maxmemory` beside keys and values."""
         return STARTUP + self.clients + self.correction
+
+    def steady_other(self) -> int:
+        """The same without the backlog."""
+        return max(0, STARTUP + self._steady + self.correction)
 
     def room_for_data(self) -> int:
         """Bytes that keys and values may take; below 0 if all else takes more than `maxmemory`."""

@@ -4,8 +4,8 @@
 Idea: 64 home buckets and 6 stash buckets, each one cache line: 7 one-byte tags, a byte that says which slots are taken,
 7 pointers. The home of a hash is the 6 bits below the segment's prefix, so (segment, bucket) order is hash order at any
 depth. An entry lies in its home, else in the next bucket (wrapping), else in the stash; bit 7 of the home's `meta` says
-that some entry lies elsewhere, and the home's bit in `stashed` that some lies in the stash, so a search of a key that is
-not there usually ends after one cache line. Both marks stay until the segment is rebuilt or its stash is empty.
+that some entry lies elsewhere, and the home's bit in `stashed` that some lies in the stash, so a search of a key that
+is not there usually ends after one cache line. Both marks stay until the segment is rebuilt or its stash is empty.
 
 Owner: the executor; what a reader may do: `table.pyx`.
 """
@@ -143,6 +143,19 @@ cdef inline void segment_remove(Segment *segment, Entry **slot) noexcept nogil:
         segment.stash_count -= 1
         if segment.stash_count == 0:
             segment.stashed = 0
+
+cdef inline void segment_refill(Segment *segment, Entry **entries) noexcept nogil:
+    """Other entries with the same keys take the places of those that segment_entries gives, in its order."""
+    cdef int i, n = 0
+    cdef unsigned int taken
+    cdef Bucket *bucket
+    for i in range(SEGMENT_BUCKETS):
+        bucket = &segment.buckets[i]
+        taken = bucket.meta & TAKEN
+        while taken:
+            bucket.entries[lowest_bit(taken)] = entries[n]
+            n += 1
+            taken &= taken - 1
 
 cdef inline int segment_entries(Segment *segment, Entry **out) noexcept nogil:
     """Every entry, prefetched, into `out` (room for SEGMENT_CAPACITY); their number."""

@@ -5,13 +5,15 @@ Who may call what:
 - the executor thread: everything but `reader_*`. What takes a segment's lock for you when `core.readers_active` is set:
   all `table_*` that change something. Changing an entry by its pointer yourself: between `table_write_lock` and
   `table_write_unlock`. Steps that readers must see as one: between `version_begin` and `version_end` (nestable).
-- a worker: `reader_*` with its own slot (0 to READER_SLOTS - 1), and `key_hash`. A pointer to an Entry dies with the lock.
+- a worker: `reader_*` with its own slot (0 to READER_SLOTS - 1), and `key_hash`. A pointer to an Entry dies with the
+  lock.
 
 Codes of the functions that return int: >= 0 as documented with each, NO_MEMORY: nothing was changed.
 A life of a SET:   hash = key_hash(core, key, klen); table_set_string(core.tables[db], hash, key, klen, v, vlen, -1, 0)
-A life of a GET:   entry = table_find(table, hash, key, klen); entry_is_expired(entry, core.now)? entry_touch(core, entry,
-                   &core.random); data = entry_string(entry, digits, &length)
-A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, now, &entry, &read), copy, reader_done(core, &read)
+A life of a GET:   entry = table_find(table, hash, key, klen); entry_is_expired(entry, core.now)?
+                   entry_touch(core, entry, &core.random); data = entry_string(entry, digits, &length)
+A reader's GET:    code = reader_find(core, slot, db, hash, key, klen, now, &entry, &read), copy,
+                   reader_done(core, &read)
 """
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.keyspace.entry cimport Entry
@@ -62,8 +64,9 @@ cdef int table_set_int(Table *table, uint64_t hash, const char *key, size_t key_
 # INCRBY: 0, or WRONG_TYPE, NOT_INTEGER, OVERFLOW, NO_MEMORY. A missing key counts as 0; the TTL stays.
 cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t key_length, int64_t delta,
                          int64_t *result) noexcept nogil
-# Bytes [offset, offset + length) of the string become `data` (APPEND, SETRANGE, SETBIT); it grows with zeros and becomes
-# "raw"; created if missing. The TTL stays. The new length, or WRONG_TYPE, TOO_LONG, NO_MEMORY. `data` is not inside it.
+# Bytes [offset, offset + length) of the string become `data` (APPEND, SETRANGE, SETBIT); it grows with zeros and
+# becomes "raw"; created if missing. The TTL stays. The new length, or WRONG_TYPE, TOO_LONG, NO_MEMORY. `data` is not
+# inside it.
 cdef int64_t table_write_range(Table *table, uint64_t hash, const char *key, size_t key_length, uint64_t offset,
                                const char *data, size_t length) noexcept nogil
 # Upsert of a collection; takes over its value on success. 1: created, 0: replaced.

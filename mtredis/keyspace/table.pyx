@@ -4,12 +4,12 @@
 Idea: directory -> segment -> bucket -> entry (`directory.pyx`, `segment.pxd`, `entry.pxd`). A lookup costs the cache
 lines of a directory slot, a segment's header, a bucket and the entry.
 
-Owner: the executor thread is the only writer. While `core.readers_active` is set it changes a segment and the entries in
-it only under the segment's lock; its own lookups need none. A reader: version even -> epoch -> directory -> segment ->
-lock -> is it alive and of this prefix, else again -> find, copy -> unlock -> version unchanged. So a reader sees each
-entry whole, and several entries or none of several changes between version_begin and version_end. While a snapshot is
-under way, it is handed what it has not yet before that changes (`snapshot.pyx`), and a string that it may be reading is
-not changed in place.
+Owner: the executor thread is the only writer. While `core.readers_active` is set it changes a segment and the entries
+in it only under the segment's lock; its own lookups need none. A reader: version even -> epoch -> directory -> segment
+-> lock -> is it alive and of this prefix, else again -> find, copy -> unlock -> version unchanged. So a reader sees
+each entry whole, and several entries or none of several changes between version_begin and version_end. While a snapshot
+is under way, it is handed what it has not yet before that changes (`snapshot.pyx`), and a string that it may be reading
+is not changed in place.
 
 Invariants: a key is in the table at most once; table.count, volatile_count and used_memory are exact sums. Whatever
 needs memory gets it before anything is changed. Limits: keys and values below 4 GiB each.
@@ -27,8 +27,8 @@ from mtredis.keyspace.entry cimport (
     entry_write_header,
 )
 from mtredis.keyspace.segment cimport (
-    ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit, prefetch,
-    prefix_of, segment_find, segment_place, segment_remove,
+    ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit,
+    prefetch, prefix_of, segment_find, segment_place, segment_remove,
 )
 from mtredis.keyspace.snapshot cimport snapshot_admit, snapshot_claim, snapshot_guards, snapshot_takes
 from mtredis.lib.atomics cimport fence, fence_acquire, load_pointer, load_u64, lock_byte, store_u64, unlock_byte
@@ -419,7 +419,8 @@ cdef int set_expire_in_copy(Table *table, uint64_t hash, Entry **slot, int64_t e
     return 1
 
 
-cdef int table_set_expire(Table *table, uint64_t hash, const char *key, size_t length, int64_t expire_at) noexcept nogil:
+cdef int table_set_expire(Table *table, uint64_t hash, const char *key, size_t length,
+                          int64_t expire_at) noexcept nogil:
     """Sets (-1: removes) the time to live. 1: done, 0: missing."""
     cdef Entry **slot = find_slot(table, hash, key, length)
     cdef Entry *entry

@@ -16,7 +16,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, strlen
 from mtredis.client cimport (
     GATE_UNAUTHENTICATED, LETTER_CLOSED, LETTER_REQUESTS, OUTPUT_SIZE, QUERY_SIZE, Connection, Letter, Loop,
-    is_driven_by_executor, is_over_output_limit, loop_queue_flush,
+    is_driven_by_executor, is_over_output_limit, loop_queue_flush, note_backlog,
 )
 from mtredis.lib.atomics cimport add_i32, add_u64, load_u64, store_u64
 from mtredis.lib.buffer cimport buffer_append, buffer_free, buffer_reserve
@@ -227,6 +227,7 @@ cdef void report_fault(Loop *loop, Connection *connection) noexcept nogil:
 cdef void note_query(Connection *connection) noexcept nogil:
     """Publishes the size of what is half received: only the loop may follow the pointer."""
     cdef Query *query = connection.query
+    note_backlog(connection)
     connection.query_bytes = query.length - query.scanned if query != NULL else 0
     connection.query_room = query.capacity if query != NULL else 0
 
@@ -325,6 +326,7 @@ cdef void close_connection(Loop *loop, Connection *connection) noexcept nogil:
         connection.query = NULL
     buffer_free(&connection.out)
     connection.sent = 0
+    note_backlog(connection)
     connection.request.kind = LETTER_CLOSED
     mailbox_post(loop.executor, &connection.request.mail)
     posix_close(fd)
@@ -362,6 +364,7 @@ cdef void flush_connection(Loop *loop, Connection *connection) noexcept nogil:
             break
         elif errno != EINTR:
             connection.broken = True
+    note_backlog(connection)
     if connection.killed or connection.broken:
         close_connection(loop, connection)
     elif connection.sent > OUTPUT_SIZE and connection.sent > connection.out.length // 2 and (

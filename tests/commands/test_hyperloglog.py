@@ -19,6 +19,9 @@ class Session:
 
     transaction = None
 
+    def hold(self, size: int) -> None:
+        """Takes note of nothing."""
+
 
 @pytest.fixture
 def ctx() -> KeyspaceContext:

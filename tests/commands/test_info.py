@@ -29,7 +29,7 @@ class CountedSurvey:
 
     def __call__(self) -> dict[str, int]:
         self.calls += 1
-        return {"normal": 100, "pubsub": 20, "largest_input": 7, "largest_output": 9}
+        return {"normal": 100, "pubsub": 20, "backlog": 0, "largest_input": 7, "largest_output": 9}
 
 
 @pytest.fixture

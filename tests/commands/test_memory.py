@@ -20,7 +20,7 @@ def ctx() -> Any:
     context = KeyspaceContext()
     context.resp = 3
     context.server.memory = MemoryAccount(context.server.keyspace, Meter())
-    context.server.executor = SimpleNamespace(survey=lambda: {"normal": 1000, "pubsub": 500})
+    context.server.executor = SimpleNamespace(survey=lambda: {"normal": 1000, "pubsub": 500, "backlog": 0})
     context.server.clients = [object()]
     return context
 
@@ -66,7 +66,7 @@ def test_doctor(ctx: KeyspaceContext) -> None:
     for number in range(8):
         ctx.run("SET", f"key:{number}", b"x" * (1 << 20))
     assert b"too little data" not in ctx.run("MEMORY", "DOCTOR")
-    ctx.server.executor.survey = lambda: {"normal": 1 << 20, "pubsub": 0}
+    ctx.server.executor.survey = lambda: {"normal": 1 << 20, "pubsub": 0, "backlog": 0}
     assert b" * Clients:" in ctx.run("MEMORY", "DOCTOR")
 
 

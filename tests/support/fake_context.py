@@ -185,7 +185,7 @@ class FakeContext:
         self.reply = FakeReply(resp)
         self.client = SimpleNamespace(
             id=1, name=b"", lib_name=b"", lib_ver=b"", db_index=0, resp=resp, authenticated=True, user=b"default",
-            transaction=None, subscriptions=None, no_evict=False, no_touch=False, kind="normal",
+            transaction=None, subscriptions=None, no_evict=False, no_touch=False, kind="normal", hold=lambda size: None,
         )  # fmt: skip
         self.server = SimpleNamespace(commands=registry.commands)
         self.db: Any = None

@@ -55,9 +55,13 @@ class FakeClient:
     output_capacity: int = 0
     output_memory: int = 0
     total_memory: int = 0
+    held: int = 0
     received: list[bytes] = field(default_factory=list)
     is_killed: bool = False
     closes_after_reply: bool = False
+
+    def hold(self, size: int) -> None:
+        self.held += size
 
     @property
     def kind(self) -> str:

@@ -4,7 +4,7 @@
 Idea: up to SMALL_MAX fields lie in one block, an array of entries with an array of tags (the low 8 bits of the hash)
 behind it; a search compares 8 tags per step and touches an entry only where the tag is equal. More fields lie in a
 `Table`. A change of form moves pointers, never an entry, and goes back only below SMALL_KEEP fields, so that no series
-of changes around one number of fields pays for it again and again.
+of changes around one number of fields pays for it again and again. A copy has the form and the places of its source.
 
 Owner: the executor, except `fields_free` (any thread, since nobody else can reach them by then). A worker may read
 while it holds the lock of the key's segment. No thread sees an inner table but through that lock, so its segments are
@@ -19,7 +19,7 @@ from libc.string cimport memcpy, memmove, memset
 from mtredis.keyspace.core cimport (
     Core, Table, core_free, core_new, core_new_clock, core_release, entry_touch, key_hash, next_random,
 )
-from mtredis.keyspace.directory cimport memory_of, table_new, table_segment
+from mtredis.keyspace.directory cimport entries_copy, memory_of, table_copy, table_new, table_segment
 from mtredis.keyspace.entry cimport (
     EXTENDED, INTEGER, TYPE_STRING, Entry, entry_clock, entry_copy, entry_expire, entry_has_expire, entry_has_key,
     entry_is_int, entry_key, entry_key_length, entry_key_offset, entry_new, entry_size, entry_string, entry_value,
@@ -194,34 +194,46 @@ cdef void fields_free(Fields *fields) noexcept nogil:
     free(fields)
 
 
-cdef int copy_into(Fields *copy, Entry *entry) noexcept nogil:
-    """Adds a copy of the entry, whose name is not there; 0, or -1: no memory."""
-    cdef size_t length
-    cdef char *name = entry_key(entry, &length)
-    cdef Entry *fresh = entry_copy(entry, name, length, entry_expire(entry))
-    if fresh == NULL:
+cdef int small_copy(Fields *fields, Fields *copy, Copied copied, void *context) noexcept nogil:
+    """Fills new fields with copies of small ones; 0, or -1: no memory."""
+    cdef int64_t held
+    if fields.small_count == 0:
+        return 0
+    if small_resize(copy, fields.small_capacity) < 0:
         return -1
-    if add(copy, key_hash(copy.core, name, length), fresh) < 0:
-        free(fresh)
+    held = entries_copy(fields.small, copy.small, <int> fields.small_count)
+    if held < 0:
         return -1
+    memcpy(copy.tags, fields.tags, fields.small_count)
+    copy.small_count = fields.small_count
+    copy.small_volatile = fields.small_volatile
+    copy.small_memory += held
+    if copied != NULL:
+        copied(context, fields.small, copy.small, <int> fields.small_count)
     return 0
 
 
-cdef Fields *fields_copy(Fields *fields) noexcept nogil:
-    """The same fields, values and times; NULL: no memory."""
+cdef Fields *fields_copy_telling(Fields *fields, Copied copied, void *context) noexcept nogil:
+    """The same fields, values and times, which only reads the source."""
     cdef Fields *copy = fields_new(fields.core)
-    cdef FieldsCursor cursor
-    cdef Entry *entry
+    cdef int code = -1
     if copy == NULL:
         return NULL
-    fields_start(fields, &cursor)
-    entry = fields_next(fields, &cursor)
-    while entry != NULL:
-        if copy_into(copy, entry) < 0:
-            fields_free(copy)
-            return NULL
-        entry = fields_next(fields, &cursor)
+    if fields.table == NULL:
+        code = small_copy(fields, copy, copied, context)
+    else:
+        copy.table = table_new(fields.core)
+        if copy.table != NULL:
+            code = table_copy(fields.table, copy.table, copied, context)
+    if code < 0:
+        fields_free(copy)
+        return NULL
     return copy
+
+
+cdef Fields *fields_copy(Fields *fields) noexcept nogil:
+    """The same fields, values and times."""
+    return fields_copy_telling(fields, NULL, NULL)
 
 
 cdef uint64_t fields_count(Fields *fields) noexcept nogil:

@@ -13,6 +13,8 @@ from mtredis.keyspace.encoding.ordered_node cimport Node
 ctypedef int (*Tie)(const void *a, const void *b) noexcept nogil           # < 0, 0, > 0
 # Whether (key, item) lies before the place that is looked for: true for a first part of the tree, false for the rest.
 ctypedef bint (*Before)(uint64_t key, const void *item, const void *context) noexcept nogil
+# Puts other items in the place of so many, each of which sorts as the one before.
+ctypedef void (*Renew)(void *context, void **items, int count) noexcept nogil
 
 cdef struct Ordered:
     Node *root                   # NULL: empty
@@ -41,6 +43,8 @@ cdef inline void node_relink(Ordered *tree, Node *node) noexcept nogil:
 
 cdef Ordered *ordered_new(Tie tie) noexcept nogil                           # NULL: no memory
 cdef void ordered_free(Ordered *tree) noexcept nogil                        # not the items
+# The same pairs with items renewed; follows neither the old nor the new. NULL: no memory.
+cdef Ordered *ordered_copy(Ordered *tree, Renew renew, void *context) noexcept nogil
 # 1: inserted, 0: it was there, -1: no memory
 cdef int ordered_insert(Ordered *tree, uint64_t key, void *item) noexcept nogil
 # Whether it was there; never fails.

@@ -508,6 +508,60 @@ cdef void ordered_free(Ordered *tree) noexcept nogil:
     free(tree)
 
 
+cdef void leaf_fill(Ordered *tree, Node *leaf, const Node *source, Renew renew, void *context) noexcept nogil:
+    """Gives a new leaf the pairs of another, with items renewed, and the place behind the tree's last."""
+    cdef void *items[LEAF_MAX]
+    cdef int i
+    memcpy(pairs_of(leaf), pairs_of(source), source.count * sizeof(Pair))
+    for i in range(source.count):
+        items[i] = pairs_of(source)[i].item
+    renew(context, items, source.count)
+    for i in range(source.count):
+        pairs_of(leaf)[i].item = items[i]
+    leaf.count = source.count
+    leaf.previous = tree.last
+    if tree.last != NULL:
+        tree.last.next = leaf
+    else:
+        tree.first = leaf
+    tree.last = leaf
+
+
+cdef Node *node_copy(Ordered *tree, const Node *source, Renew renew, void *context) noexcept nogil:
+    """A copy of the node and all below it, for the right end of the tree; NULL: no memory, nothing is left of it."""
+    cdef Node *node = node_new(tree, source.level, source.capacity)
+    cdef Branch *branch
+    cdef int i
+    if node == NULL:
+        return NULL
+    if source.level == 0:
+        leaf_fill(tree, node, source, renew, context)
+        return node
+    for i in range(source.count):
+        branch = branches_of(node) + i
+        branch.child = node_copy(tree, branches_of(source)[i].child, renew, context)
+        if branch.child == NULL:
+            nodes_free(tree, node)
+            return NULL
+        branch.pair = first_pair(branch.child)
+        branch.count = branches_of(source)[i].count
+        node.count += 1
+    return node
+
+
+cdef Ordered *ordered_copy(Ordered *tree, Renew renew, void *context) noexcept nogil:
+    """Node by node, each as big and as full as the one that it is copied from."""
+    cdef Ordered *copy = ordered_new(tree.tie)
+    if copy == NULL or tree.root == NULL:
+        return copy
+    copy.root = node_copy(copy, tree.root, renew, context)
+    if copy.root == NULL:
+        ordered_free(copy)
+        return NULL
+    copy.count = tree.count
+    return copy
+
+
 # ---- looking
 
 cdef uint64_t rank_of(const Path *path) noexcept nogil:

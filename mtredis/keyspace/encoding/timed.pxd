@@ -1,7 +1,8 @@
 # cython: freethreading_compatible=True
-"""Fields whose times to live matter: small ones in a listpack (`triples_*`), many in a table (`timed_*`). See `timed.pyx`.
+"""Fields whose times to live matter: small ones in a listpack (`triples_*`), many in a table (`timed_*`).
 
-Times are unix ms, -1: none. Codes: -1 no memory, nothing has changed. A pointer to an element dies with the next change.
+See `timed.pyx`. Times are unix ms, -1: none. Codes: -1 no memory, nothing has changed. A pointer to an element dies
+with the next change.
 """
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.keyspace.core cimport Core
@@ -14,7 +15,7 @@ cdef enum:
     KEEP_TIME = -2               # timed_set: the time to live stays as it is
 
 # A listpack of (field, value, time) in the order of times, those without one (0) at the end: Redis's "listpackex".
-cdef Listpack *triples_of(Listpack *pairs) noexcept nogil                    # a new one from (field, value); NULL: no memory
+cdef Listpack *triples_of(Listpack *pairs) noexcept nogil                    # of (field, value); NULL: no memory
 cdef int64_t triples_time(Listpack *lp, Listpack *field) noexcept nogil
 cdef int64_t triples_due(Listpack *lp) noexcept nogil                        # the first time
 cdef int triples_append(Listpack **lp, const char *field, size_t field_length, const char *value,
@@ -33,6 +34,8 @@ cdef size_t timed_memory(void *memory) noexcept nogil
 cdef int64_t timed_due(void *memory) noexcept nogil                          # the first time
 cdef int timed_set(TimedFields *timed, const char *field, size_t field_length, const char *value, size_t value_length,
                    int64_t time) noexcept nogil                              # 1: new, 0: replaced, -1
-cdef int timed_set_time(TimedFields *timed, const char *field, size_t length, int64_t time) noexcept nogil  # 1; 0 missing; -1
+# 1; 0: missing; -1.
+cdef int timed_set_time(TimedFields *timed, const char *field, size_t length, int64_t time) noexcept nogil
 cdef bint timed_delete(TimedFields *timed, const char *field, size_t length) noexcept nogil
-cdef uint64_t timed_expire(TimedFields *timed, int64_t now, uint64_t limit) noexcept nogil  # how many went (time <= now)
+# How many went (time <= now).
+cdef uint64_t timed_expire(TimedFields *timed, int64_t now, uint64_t limit) noexcept nogil

@@ -1,21 +1,21 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Fields whose times to live matter: small ones in a listpack, many in a table; the API stands in `timed.pxd`.
 
-Idea, listpack: triples of field, value and time (0: none), ordered by time, so that what is due stands in front; a new time
-goes before equal ones and what has none goes to the end, byte for byte as in Redis, for dumps take the buffer as it
-is. A change of time rewrites one element and rotates the triple to its place, which needs no memory.
+Idea, listpack: triples of field, value and time (0: none), ordered by time, so that what is due stands in front; a new
+time goes before equal ones and what has none goes to the end, byte for byte as in Redis, for dumps take the buffer as
+it is. A change of time rewrites one element and rotates the triple to its place, which needs no memory.
 
-Idea, table: the time is the field's entry's (`fields.pxd`); a tree over (time, entry) is kept beside while any field has a
-time. Equal times are ordered by the entry's address, which the tree never follows, so a pair may be taken out after its entry
-is gone.
+Idea, table: the time is the field's entry's (`fields.pxd`); a tree over (time, entry) is kept beside while any field
+has a time. Equal times are ordered by the entry's address, which the tree never follows, so a pair may be taken out
+after its entry is gone. The entries of a copy have other addresses, so its tree is made anew, from sorted pairs.
 
 Owner: the executor, except the functions that free (any thread). Limit: a field whose pair finds no memory keeps its
 time but is not in the tree; it expires when somebody looks at it.
 """
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc, qsort
 from mtredis.keyspace.encoding.fields cimport (
-    FieldsCursor, fields_copy, fields_delete, fields_find, fields_free, fields_memory, fields_new, fields_next, fields_set,
-    fields_set_expire, fields_start,
+    fields_copy, fields_copy_telling, fields_delete, fields_find, fields_free, fields_memory, fields_new, fields_set,
+    fields_set_expire, fields_volatile,
 )
 from mtredis.keyspace.encoding.listpack cimport (
     LP_REPLACE, Element, lp_append, lp_append_integer, lp_bytes, lp_delete_range, lp_first, lp_free, lp_get,
@@ -28,6 +28,14 @@ from mtredis.keyspace.entry cimport Entry, entry_expire, entry_has_expire, entry
 
 cdef extern from "malloc.h" nogil:
     size_t malloc_usable_size(void *pointer) noexcept
+
+cdef struct Mark:                # a pair of the tree to be
+    int64_t time
+    Entry *entry
+
+cdef struct Marks:               # of a copy, while it is made
+    uint64_t count
+    Mark *marks
 
 
 # Triples in a listpack --------------------------------------------------------------------------------------------
@@ -129,7 +137,7 @@ cdef Listpack *behind_triple(Listpack *lp, Listpack *field) noexcept nogil:
 
 
 cdef Listpack *place_for(Listpack *lp, Listpack *moved, int64_t time) noexcept nogil:
-    """Where the triple `moved` belongs when it has the time (0: none): before the first of the others as late or later."""
+    """Where the triple `moved` belongs with that time (0: none): before the first of the others as late or later."""
     cdef Listpack *end = lp + lp_bytes(lp) - 1
     cdef Listpack *p = lp_first(lp)
     cdef Element other
@@ -206,14 +214,16 @@ cdef void timed_free(void *memory) noexcept nogil:
     cdef TimedFields *timed = <TimedFields *> memory
     if timed.times != NULL:
         ordered_free(timed.times)
-    fields_free(timed.fields)
+    if timed.fields != NULL:
+        fields_free(timed.fields)
     free(timed)
 
 
 cdef size_t timed_memory(void *memory) noexcept nogil:
     """What malloc holds for it."""
     cdef TimedFields *timed = <TimedFields *> memory
-    return malloc_usable_size(timed) + 8 + fields_memory(timed.fields) + (timed.times.memory if timed.times != NULL else 0)
+    cdef size_t held = malloc_usable_size(timed) + 8 + fields_memory(timed.fields)
+    return held + (timed.times.memory if timed.times != NULL else 0)
 
 
 cdef int64_t timed_due(void *memory) noexcept nogil:
@@ -225,16 +235,19 @@ cdef int64_t timed_due(void *memory) noexcept nogil:
     return <int64_t> cursor_key(&cursor)
 
 
-cdef int add_time(TimedFields *timed, Entry *entry) noexcept nogil:
-    """The entry's time gets into the tree, if it has one; 0 or -1."""
-    if not entry_has_expire(entry):
-        return 0
+cdef int add_pair(TimedFields *timed, int64_t time, Entry *entry) noexcept nogil:
+    """The pair gets into the tree; 0 or -1."""
     if timed.times == NULL:
         timed.times = ordered_new(by_address)
-    if timed.times == NULL or ordered_insert(timed.times, <uint64_t> entry_expire(entry), entry) < 0:
+    if timed.times == NULL or ordered_insert(timed.times, <uint64_t> time, entry) < 0:
         trim(timed)
         return -1
     return 0
+
+
+cdef int add_time(TimedFields *timed, Entry *entry) noexcept nogil:
+    """The entry's time gets into the tree, if it has one; 0 or -1."""
+    return add_pair(timed, entry_expire(entry), entry) if entry_has_expire(entry) else 0
 
 
 cdef void remove_time(TimedFields *timed, int64_t time, Entry *entry) noexcept nogil:
@@ -250,26 +263,66 @@ cdef void trim(TimedFields *timed) noexcept nogil:
         timed.times = NULL
 
 
+cdef int by_time(const void *a, const void *b) noexcept nogil:
+    """The order of marks, which is the tree's."""
+    cdef const Mark *first = <const Mark *> a
+    cdef const Mark *second = <const Mark *> b
+    if first.time != second.time:
+        return (<uint64_t> first.time > <uint64_t> second.time) - (<uint64_t> first.time < <uint64_t> second.time)
+    return by_address(first.entry, second.entry)
+
+
+cdef void mark_times(void *context, Entry **entries, Entry **copies, int count) noexcept nogil:
+    """Notes the copies that have a time."""
+    cdef Marks *marks = <Marks *> context
+    cdef int i
+    for i in range(count):
+        if entry_has_expire(copies[i]):
+            marks.marks[marks.count].time = entry_expire(copies[i])
+            marks.marks[marks.count].entry = copies[i]
+            marks.count += 1
+
+
+cdef int add_marks(TimedFields *timed, Marks *marks) noexcept nogil:
+    """All of them get into the tree, in its order, which costs least and fills its leaves; 0 or -1."""
+    cdef uint64_t i
+    qsort(marks.marks, marks.count, sizeof(Mark), by_time)
+    for i in range(marks.count):
+        if add_pair(timed, marks.marks[i].time, marks.marks[i].entry) < 0:
+            return -1
+    return 0
+
+
+cdef bint copy_with_times(TimedFields *timed, TimedFields *copy) noexcept nogil:
+    """Makes the copy's fields and their tree; false: no memory."""
+    cdef Marks marks
+    cdef bint is_done = False
+    marks.count = 0
+    marks.marks = <Mark *> malloc(fields_volatile(timed.fields) * sizeof(Mark))
+    if marks.marks == NULL:
+        return False
+    copy.fields = fields_copy_telling(timed.fields, mark_times, &marks)
+    if copy.fields != NULL:
+        is_done = add_marks(copy, &marks) == 0
+    free(marks.marks)
+    return is_done
+
+
 cdef void *timed_copy(void *memory) noexcept nogil:
-    """The same fields, values and times; NULL: no memory."""
+    """The same fields, values and times; NULL: no memory. Takes up to 32 bytes more per time meanwhile."""
+    cdef TimedFields *timed = <TimedFields *> memory
     cdef TimedFields *copy = <TimedFields *> calloc(1, sizeof(TimedFields))
-    cdef FieldsCursor cursor
-    cdef Entry *entry
+    cdef bint is_done
     if copy == NULL:
         return NULL
-    copy.fields = fields_copy((<TimedFields *> memory).fields)
-    if copy.fields == NULL:
-        free(copy)
+    if timed.times != NULL:
+        is_done = copy_with_times(timed, copy)
+    else:
+        copy.fields = fields_copy(timed.fields)
+        is_done = copy.fields != NULL
+    if not is_done:
+        timed_free(copy)
         return NULL
-    if (<TimedFields *> memory).times == NULL:
-        return copy
-    fields_start(copy.fields, &cursor)
-    entry = fields_next(copy.fields, &cursor)
-    while entry != NULL:
-        if add_time(copy, entry) < 0:
-            timed_free(copy)
-            return NULL
-        entry = fields_next(copy.fields, &cursor)
     return copy
 
 

@@ -1,5 +1,5 @@
 # cython: freethreading_compatible=True
-"""Hashes: see `hash.pyx`. The functions here work on a value without the GIL; codes: -1 no memory, nothing has changed."""
+"""Hashes: see `hash.pyx`. The functions work on a value without the GIL; codes: -1 no memory, nothing has changed."""
 from libc.stdint cimport int64_t, uint64_t
 from mtredis.keyspace.collection cimport Collection
 from mtredis.keyspace.core cimport Core
@@ -23,7 +23,8 @@ cdef bint hash_has_times(Word word) noexcept nogil                           # w
 cdef int hash_set(Core *core, Word *word, const char *field, size_t flen, const char *value, size_t vlen) noexcept nogil
 cdef int hash_set_keeping_time(Core *core, Word *word, const char *field, size_t flen, const char *value,
                                size_t vlen) noexcept nogil
-# Whether the field is there, expired or not; its value and its time (unix ms, -1: none). The element dies with the next change.
+# Whether the field is there, expired or not; its value and its time (unix ms, -1: none). The element dies with the next
+# change.
 cdef bint hash_find(Word word, const char *field, size_t flen, Element *value, int64_t *time) noexcept nogil
 # False: missing or expired at `now`. Integers come as Element.number (text NULL).
 cdef bint hash_get(Core *core, Word word, const char *field, size_t flen, int64_t now, Element *value) noexcept nogil
@@ -31,7 +32,7 @@ cdef bint hash_delete(Word *word, const char *field, size_t flen) noexcept nogil
 cdef int hash_prepare_times(Word *word) noexcept nogil                       # a listpack becomes a listpackex; 0 or -1
 # time -1: none from now on. 1; 0: missing; the value is prepared.
 cdef int hash_set_time(Word *word, const char *field, size_t flen, int64_t time) noexcept nogil
-cdef uint64_t hash_expire(Word *word, int64_t now, uint64_t limit) noexcept nogil            # how many went (time <= now)
+cdef uint64_t hash_expire(Word *word, int64_t now, uint64_t limit) noexcept nogil     # how many went (time <= now)
 cdef void hash_start(Word word, HashCursor *cursor) noexcept nogil
 # The next field that has not expired at `now`; false: that was all.
 cdef bint hash_next(HashCursor *cursor, int64_t now, Element *field, Element *value) noexcept nogil

@@ -1,15 +1,16 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Hashes: fields with values, and with a time to live of their own if they want one.
 
-Idea: few short fields are kept in a listpack of pairs; when the first time to live is asked for, it becomes one of triples
-("listpackex", `encoding/timed.pyx`); all else is a table of fields. A hash changes its encoding when something comes
-that does not fit, at Redis's thresholds (`Limits`), and never back. `value_due` tells when the next field goes: the table of
-the key keeps it in its index (`due.pyx`), which is how active expiry finds it.
+Idea: few short fields are kept in a listpack of pairs; when the first time to live is asked for, it becomes one of
+triples ("listpackex", `encoding/timed.pyx`); all else is a table of fields. A hash changes its encoding when something
+comes that does not fit, at Redis's thresholds (`Limits`), and never back. `value_due` tells when the next field goes:
+the table of the key keeps it in its index (`due.pyx`), which is how active expiry finds it.
 
 Expired fields stay until somebody deletes them, and count in the length as in Redis: `find` sees them, `get` does not.
 
-Owner: the executor; the functions that read may run on a worker while the key's segment is locked and the entry not BUSY.
-Costs: O(1), but O(n) in a listpack, whose size is bounded; with times O(log n). A random field is O(1), in a listpack O(n).
+Owner: the executor; the functions that read may run on a worker while the key's segment is locked and the entry not
+BUSY. Costs: O(1), but O(n) in a listpack, whose size is bounded; with times O(log n). A random field is O(1), in a
+listpack O(n).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from mtredis.keyspace.collection cimport change_begin, change_end
@@ -23,8 +24,8 @@ from mtredis.keyspace.encoding.listpack cimport (
 )
 from mtredis.keyspace.encoding.ordered cimport Cursor, cursor_item, cursor_key, cursor_next, ordered_first
 from mtredis.keyspace.encoding.timed cimport (
-    KEEP_TIME, NO_TIME, TimedFields, timed_copy, timed_delete, timed_due, timed_expire, timed_free, timed_memory, timed_new,
-    timed_set, timed_set_time, triples_append, triples_due, triples_expire, triples_of, triples_set_time, triples_time,
+    KEEP_TIME, NO_TIME, TimedFields, timed_copy, timed_delete, timed_due, timed_expire, timed_free, timed_memory,
+    timed_new, timed_set, timed_set_time, triples_append, triples_due, triples_expire, triples_of, triples_set_time, triples_time,
 )
 from mtredis.keyspace.entry cimport (
     TYPE_HASH, Entry, entry_expire, entry_int, entry_is_expired, entry_is_int, entry_key, entry_value,
@@ -218,7 +219,8 @@ cdef inline bint has_room(Word word, size_t more) noexcept nogil:
     return lp_bytes(packed_of(word)) + more <= LISTPACK_MAX
 
 
-cdef int hash_set(Core *core, Word *word, const char *field, size_t flen, const char *value, size_t vlen) noexcept nogil:
+cdef int hash_set(Core *core, Word *word, const char *field, size_t flen, const char *value,
+                  size_t vlen) noexcept nogil:
     """Upsert; the field has no time to live then."""
     return set_field(core, word, field, flen, value, vlen, False)
 
@@ -540,8 +542,9 @@ cdef class Hash(Collection):
         self.reserve(words, start)
         change_begin(&self.change)
         for i in range(start, len(words) - 1, 2):
-            code = hash_set(self.change.core, &self.change.word, PyBytes_AS_STRING(words[i]), PyBytes_GET_SIZE(words[i]),
-                            PyBytes_AS_STRING(words[i + 1]), PyBytes_GET_SIZE(words[i + 1]))
+            code = hash_set(
+                self.change.core, &self.change.word, PyBytes_AS_STRING(words[i]), PyBytes_GET_SIZE(words[i]),
+                PyBytes_AS_STRING(words[i + 1]), PyBytes_GET_SIZE(words[i + 1]))
             if code < 0:
                 break
             added += code

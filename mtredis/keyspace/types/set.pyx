@@ -1,13 +1,13 @@
 # cython: freethreading_compatible=True, language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Sets: distinct members without an order.
 
-Idea: integers only are kept in an intset, few short members in a listpack, all else in a table of fields without values.
-A set changes its encoding when a member comes that does not fit, at Redis's thresholds (`Limits`), and never back by
-itself; `set_settle` makes an intset of the result of an intersection, as Redis does.
+Idea: integers only are kept in an intset, few short members in a listpack, all else in a table of fields without
+values. A set changes its encoding when a member comes that does not fit, at Redis's thresholds (`Limits`), and never
+back by itself; `set_settle` makes an intset of the result of an intersection, as Redis does.
 
-Owner: the executor; the functions that read may run on a worker while the key's segment is locked and the entry not BUSY.
-Costs: O(1), but O(n) in a listpack and O(log n) in an intset, whose sizes are bounded. A random member is O(1), in a
-listpack O(n).
+Owner: the executor; the functions that read may run on a worker while the key's segment is locked and the entry not
+BUSY. Costs: O(1), but O(n) in a listpack and O(log n) in an intset, whose sizes are bounded. A random member is O(1),
+in a listpack O(n).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
@@ -22,8 +22,8 @@ from mtredis.keyspace.encoding.intset cimport (
     Intset, is_add, is_count, is_find, is_free, is_get, is_new, is_remove, is_remove_at,
 )
 from mtredis.keyspace.encoding.listpack cimport (
-    LISTPACK_MAX, lp_append, lp_append_integer, lp_bytes, lp_count, lp_delete, lp_find, lp_first, lp_free, lp_get, lp_new,
-    lp_next, lp_seek,
+    LISTPACK_MAX, lp_append, lp_append_integer, lp_bytes, lp_count, lp_delete, lp_find, lp_first, lp_free, lp_get,
+    lp_new, lp_next, lp_seek,
 )
 from mtredis.keyspace.entry cimport TYPE_SET, entry_key
 from mtredis.keyspace.value cimport IN_FIELDS, IN_INTSET, IN_LISTPACK, value_free, word_encoding, word_memory, word_of

@@ -33,7 +33,7 @@ class Bench:
 
     def measure(self) -> None:
         self.measured += 1
-        self.memory.sample({"normal": 0, "pubsub": 0})
+        self.memory.sample({"normal": 0, "pubsub": 0, "backlog": 0})
 
     def free(self) -> None:
         self.freed += 1
@@ -105,7 +105,7 @@ def test_big_values_are_freed_in_the_background_and_no_key_goes_for_them_twice()
 def test_clients_are_measured_again_before_keys_go_for_them() -> None:
     bench = Bench(1 << 20)
     bench.fill(1000)
-    bench.memory.clients = 10 << 20
+    bench.memory.sample({"normal": 10 << 20, "pubsub": 0, "backlog": 0})
     bench.time += 1
     assert bench.eviction.perform() == BELOW
     assert (bench.measured, len(bench.keyspace[0])) == (1, 1000)

@@ -13,6 +13,10 @@ class Listener:
     resp: int = 2
     subscriptions: Any = None
     received: list[bytes] = field(default_factory=list)
+    held: int = 0
+
+    def hold(self, size: int) -> None:
+        self.held += size
 
     def push(self, data: bytes) -> None:
         self.received.append(data)
@@ -152,3 +156,17 @@ def test_keyspace_events_go_to_the_channel_of_the_key_and_of_the_event(pubsub: P
     pubsub.notify_keyspace_event(b"del", b"k", 3, keyevent=False)
     pubsub.notify_keyspace_event(b"del", b"k", 3, keyspace=False)
     assert client.received == [key.replace(b"set", b"del"), event.replace(b"set", b"del")]
+
+
+def test_what_is_listened_to_is_accounted_for(pubsub: PubSub) -> None:
+    client: Any = Listener()
+    pubsub.subscribe(client, b"c" * 1000)
+    once = client.held
+    assert once > 1000
+    pubsub.subscribe(client, b"c" * 1000)
+    assert client.held == once
+    pubsub.subscribe_pattern(client, b"p")
+    pubsub.subscribe_shard(client, b"s")
+    assert client.held > once
+    pubsub.unsubscribe_all(client)
+    assert client.held == 0

@@ -12,6 +12,10 @@ from mtredis.executor.transaction import Transaction, Watches
 @dataclass(eq=False)
 class Watcher:
     transaction: Any = None
+    held: int = 0
+
+    def hold(self, size: int) -> None:
+        self.held += size
 
 
 class Keyspace(dict[int, set[bytes]]):
@@ -162,3 +166,16 @@ def test_swapdb_changes_a_key_that_is_in_either(
     watches.swapped(0, 1)
     assert watches.is_dirty(client) == dirty
     assert not watches.is_dirty(other)
+
+
+def test_what_is_queued_and_watched_is_accounted_for(watches: Watches) -> None:
+    transaction, client = Transaction(), Watcher()
+    sizes = [transaction.queue(command(1), [b"SET", b"k", b"v" * size]) for size in (1, 1000)]
+    assert sizes[1] - sizes[0] == 999
+    assert transaction.held == sum(sizes) > 1000
+    transaction.flag_dirty_exec()
+    assert transaction.queue(command(1), [b"SET", b"k", b"v"]) == 0
+    watches.watch(client, 0, [b"a", b"a", b"b" * 1000])
+    assert client.held > 1000
+    watches.touched(0, b"a")
+    assert client.held == 0

@@ -38,7 +38,7 @@ def test_the_estimate_follows_data_and_clients() -> None:
     before = account.used()
     keyspace[1].set_string(b"key", b"x" * 100_000)
     assert 100_000 < account.used() - before < 110_000
-    account.sample({"normal": 5_000, "pubsub": 1_000})
+    account.sample({"normal": 5_000, "pubsub": 1_000, "backlog": 0})
     assert account.clients == 6_000
     peak = account.peak
     assert peak == account.used()
@@ -73,7 +73,7 @@ def test_overview_adds_up() -> None:
     empty = account.data()
     for number in range(100):
         keyspace[1].set_string(b"%d" % number, b"x" * 1000)
-    memory = account.overview({"normal": 10, "pubsub": 20})
+    memory = account.overview({"normal": 10, "pubsub": 20, "backlog": 0})
     assert (memory.keys, memory.clients, memory.rss) == (100, 30, 1_000_000)
     assert memory.overhead + memory.dataset == memory.used
     assert 1000 < memory.bytes_per_key < 1200

@@ -41,6 +41,7 @@ class Model(RuleBasedStateMachine):
         self.fields = FieldsProbe(seed.to_bytes(16), seed)
         self.fields.simulate_readers(readers)
         self.model = {}
+        self.others = []    # (fields, what they hold)
 
     @rule(name=NAMES, value=VALUES, expire_at=TIMES)
     def set_one(self, name, value, expire_at):
@@ -88,12 +89,15 @@ class Model(RuleBasedStateMachine):
             met += names
         assert sorted(met) == sorted(self.model)
 
-    @rule()
-    def go_on_with_a_copy(self):
+    @rule(is_copy=st.booleans())
+    def go_on_with_one_of_two(self, is_copy):
+        """Of a copy and its source; the other one changes before and stays as it is then."""
         copy = self.fields.copy()
-        self.fields.set(b"not in the copy")
-        self.fields.delete(b"f0")
-        self.fields = copy
+        assert copy.items() == self.fields.items()
+        self.fields, other = (copy, self.fields) if is_copy else (self.fields, copy)
+        other.set(b"only in the other")
+        other.delete(b"f0")
+        self.others = [(other, other.items()), *self.others[:1]]
 
     @invariant()
     def is_the_model(self):
@@ -108,6 +112,11 @@ class Model(RuleBasedStateMachine):
             assert fields.is_table
         if len(self.model) < SMALL_KEEP:
             assert not fields.is_table
+
+    @invariant()
+    def others_stay(self):
+        for other, items in self.others:
+            assert other.items() == items
 
     def teardown(self):
         for name, entry in getattr(self, "model", {}).items():
@@ -266,3 +275,94 @@ def test_another_thread_frees_while_this_one_goes_on():
     thread.join()
     assert len(mine) == 3010
     assert mine.memory == mine.counted_memory()
+
+
+def states():
+    """(how many fields are added, how many of them stay): both forms, splits, depths, merged and empty segments."""
+    added = [0, 1, 4, 5, SMALL_MAX, SMALL_MAX + 1, 300, 430, 491, 1000, 5000, 40_000]
+    sparse = [(300, SMALL_KEEP), (300, SMALL_KEEP - 1), (5000, 600), (5000, 33), (40_000, 9000), (40_000, 1)]
+    return [(count, count) for count in added] + sparse
+
+
+def mixed(added, kept):
+    """Fields and what they hold: many are deleted, every fifth has a time to live, some have memory to spare."""
+    fields, model = FieldsProbe(seed=added + kept), {}
+    for i in range(added):
+        name, value, time = b"f%d" % i, b"%d" % i if i % 3 else b"v" * (i % 90), -1 if i % 5 else 10 + i
+        fields.set(name, b"v" * 100)
+        fields.set(name, value, time)
+        model[name] = (value, time, number_of(value))
+    for name in random.Random(7).sample(sorted(model), added - kept):
+        fields.delete(name)
+        del model[name]
+    return fields, model
+
+
+@pytest.mark.parametrize(("added", "kept"), states())
+def test_a_copy_has_everything_and_no_more_memory(added, kept):
+    fields, model = mixed(added, kept)
+    before = fields.memory
+    copy = fields.copy()
+    assert copy.items() == fields.items() and copy.is_table == fields.is_table
+    assert (len(copy), copy.volatile) == (kept, fields.volatile)
+    assert all(copy.get(name) == entry for name, entry in model.items())
+    assert copy.get(b"none") is None and (copy.draw() in model if model else copy.draw() is None)
+    assert copy.memory == copy.counted_memory()
+    assert copy.memory <= before * 1.02 + 100 + 16 * kept    # what malloc may add where no chunk fits
+    assert fields.memory == fields.counted_memory() == before
+
+
+@pytest.mark.parametrize("readers", [False, True])
+@pytest.mark.parametrize(("added", "kept"), states())
+def test_a_copy_and_its_source_go_their_own_ways(added, kept, readers):
+    """One splits, the other merges, and each has what it should have; then the other way round."""
+    fields, model = mixed(added, kept)
+    fields.simulate_readers(readers)
+    for growing, shrinking in ((fields, fields.copy()), (fields.copy(), fields)):
+        for i in range(kept + 600):
+            assert growing.set(b"more:%d" % i, b"x", 5)
+        for name in model:
+            assert shrinking.delete(name)
+        assert len(shrinking) == 0 and shrinking.items() == [] and not shrinking.is_table
+        assert all(growing.get(name) == entry for name, entry in model.items())
+        assert len(growing) == kept + kept + 600
+        for probe in (growing, shrinking):
+            assert probe.memory == probe.counted_memory()
+        for i in range(kept + 600):
+            assert growing.delete(b"more:%d" % i)
+        for name, (value, time, _) in model.items():
+            assert growing.get(name)[0] == value and growing.set_expire(name, time)
+            shrinking.set(name, value, time)
+
+
+def test_a_copy_lives_on_without_its_source():
+    fields, model = mixed(5000, 3000)
+    copy = fields.copy()
+    for name in model:
+        fields.delete(name)
+    del fields
+    assert sorted(item[0] for item in copy.items()) == sorted(model)
+
+
+def test_others_read_the_source_while_it_is_copied():
+    fields, model = mixed(20_000, 12_000)
+    names, items, wrong, is_over = sorted(model), fields.items(), [], False
+
+    def read(seed):
+        draw = random.Random(seed)
+        while not is_over:
+            name = draw.choice(names)
+            if fields.get(name) != model[name] or fields.get(b"none") is not None:
+                wrong.append(name)
+
+    threads = [Thread(target=read, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        copy = fields.copy()
+        copy.delete(names[0])
+    is_over = True
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert fields.items() == items and fields.memory == fields.counted_memory()

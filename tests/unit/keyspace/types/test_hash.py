@@ -5,6 +5,7 @@ each database must know exactly which of its hashes has the field that is due fi
 moved, swapped, overwritten or flushed before; when all keys are gone, so must be all memory.
 """
 
+import random
 from collections import Counter
 
 import pytest
@@ -304,3 +305,41 @@ def test_memory_of_a_table_is_counted(keyspace: Keyspace) -> None:
         hash_.set_time(b"f%d" % i, -1)
     assert hash_.memory <= plain + 3000 * 32    # an entry that had a time keeps the room for it
     assert hash_.encoding == b"hashtable" and hash_.due == -1
+
+
+@pytest.mark.parametrize("spread", [1, 7, 10**9])
+@pytest.mark.parametrize(("count", "timed"), [(10, 10), (128, 1), (129, 129), (300, 299), (5000, 5000), (5000, 800)])
+def test_a_copy_has_the_times_of_its_fields(keyspace: Keyspace, count: int, timed: int, spread: int) -> None:
+    """Both expire without the other: in the same order, but for fields with the same time, and with exact memory."""
+    db = keyspace[0]
+    keyspace.set_limits({"hash_max_listpack_entries": 0})
+    before, choice = keyspace.used_memory, random.Random(count + timed)
+    hash_ = filled(keyspace, count)
+    times = {b"f%d" % at: NOW + 1 + choice.randrange(spread) for at in range(timed)}
+    for field, time in times.items():
+        hash_.set_time(field, time)
+    held, between = hash_.memory, keyspace.used_memory
+    assert db.copy(b"h", db, b"c")
+    copied = db.write(b"c", Hash)
+    assert copied.memory <= held * 1.02 + 100 + 16 * count    # what malloc may add where no chunk fits
+    assert copied.memory <= keyspace.used_memory - between
+    ordered = sorted(times.values())
+    for one, other in ((copied, hash_), (hash_, copied)):
+        assert pairs(one) == pairs(other) == {b"f%d" % at: b"v%d" % at for at in range(count)}
+        assert {field: one.time(field) for field in one.due_fields(2**62)} == times
+        assert one.due == ordered[0] and [one.time(field) for field in one.due_fields(2**62)] == ordered
+        one.set_time(b"f0", NOW + 10**10)
+        assert one.expire(ordered[-1]) == timed - 1
+        assert one.length() == count - timed + 1 and one.due == NOW + 10**10
+        assert other.length() == count and other.time(b"f0") == times[b"f0"]
+        for at in range(timed):
+            one.set(b"f%d" % at, b"v%d" % at)
+            one.set_time(b"f%d" % at, times[b"f%d" % at])
+    db.delete(b"h")
+    db.delete(b"c")
+    assert keyspace.used_memory <= before + 10_000
+
+
+def pairs(hash_: Hash) -> dict[bytes, bytes]:
+    words = hash_.items(0)
+    return dict(zip(words[::2], words[1::2], strict=True))

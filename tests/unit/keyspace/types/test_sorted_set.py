@@ -6,6 +6,7 @@ and to be fair by chi-square tests with fixed seeds. Scores come from few values
 """
 
 import math
+import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import Any
@@ -201,6 +202,9 @@ class Against(RuleBasedStateMachine):
         assert copied.encoding == self.zset.encoding
         assert all(copied.rank(member) == rank for rank, (member, _) in enumerate(self.ordered()))
         copied.add(b"only in the copy", 0.0)
+        for member in self.model:
+            copied.remove(member)
+        assert copied.members(0, 2) == [b"only in the copy"]
         self.keyspace[1].delete(b"copy")
 
     def ordered(self) -> list[tuple[bytes, float]]:
@@ -313,6 +317,64 @@ def test_memory_follows_the_members() -> None:
     assert zset.memory < 3000
     keyspace[0].delete(b"k")
     assert keyspace.used_memory < before + 10_000
+
+
+# Sizes around those of leaves (64), of inner nodes (32 children) and of the next level; scores that rise, that come in
+# any order, that are few, so that members decide.
+@pytest.mark.parametrize("order", ["rising", "any", "few"])
+@pytest.mark.parametrize(
+    ("added", "kept"),
+    [(2, 2), (64, 64), (65, 65), (129, 129), (2048, 2048), (2049, 2049), (70_000, 70_000), (70_000, 900)],
+)
+def test_a_copy_of_a_tree(added: int, kept: int, order: str) -> None:
+    choice = random.Random(added + kept)
+    keyspace = Keyspace(2)
+    first, second = keyspace
+    keyspace.set_limits({"zset_max_listpack_entries": 0})
+    zset = first.create(b"k", SortedSet)
+    names = [b"%x" % choice.getrandbits(60) for _ in range(added)]
+    drawn = {"rising": float, "any": lambda at: choice.random(), "few": lambda at: float(choice.randrange(5))}[order]
+    model = {name: drawn(at) for at, name in enumerate(names)}
+    zset.update_many(list(model), list(model.values()))
+    for name in names[kept:]:
+        zset.remove(name)
+        del model[name]
+    before, held, original = keyspace.used_memory, zset.memory, flat(ranked(model))
+    assert first.copy(b"k", second, b"c")
+    copied = second.lookup_write(b"c", SortedSet)
+    grown = keyspace.used_memory - before
+    assert zset.memory == held
+    assert copied.memory <= held * 1.02 + 100 + 16 * kept    # what malloc may add where no chunk fits
+    assert copied.memory <= grown < copied.memory + 10_000
+    for which in (copied, zset):
+        assert which.range(0, kept) == original and which.encoding == SKIPLIST
+        assert which.members(0, kept, True) == original[-2::-2]
+        assert all(which.rank(name) == rank and which.score(name) == score
+                   for rank, (name, score) in enumerate(ranked(model)))
+    go_their_own_ways(zset, copied, model, choice)
+    go_their_own_ways(copied, zset, model, choice)
+    assert first.delete(b"k") and second.delete(b"c")
+    assert keyspace.used_memory < 20_000
+
+
+def ranked(model: dict[bytes, float]) -> list[tuple[bytes, float]]:
+    return sorted(model.items(), key=lambda pair: (pair[1], pair[0]))
+
+
+def go_their_own_ways(one: SortedSet, other: SortedSet, model: dict[bytes, float], choice: random.Random) -> None:
+    """One loses its members in any order and gets them again, the other has their scores changed and changed back."""
+    names = choice.sample(sorted(model), len(model))
+    for name in names:
+        assert one.remove(name)
+    assert one.length() == 0
+    for name in names[:3000]:
+        other.add(name, -model[name] - 1.0)
+    changed = model | {name: -model[name] - 1.0 for name in names[:3000]}
+    assert other.range(0, len(model)) == flat(ranked(changed))
+    one.update_many(names, [model[name] for name in names])
+    for name in names[:3000]:
+        other.add(name, model[name])
+    assert one.range(0, len(model)) == other.range(0, len(model)) == flat(ranked(model))
 
 
 def test_other_types() -> None:
