@@ -69,8 +69,8 @@ HTTP_WORDS = {b"post", b"host:"}
 NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
 REDIS_VERSION = "8.0.6"   # the Redis whose behaviour this server has
 MEMORY_PARAMETERS = (
-    "maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity", "lfu-log-factor",
-    "lfu-decay-time",
+    "maxmemory", "maxmemory-clients", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity",
+    "lfu-log-factor", "lfu-decay-time",
 )  # fmt: skip
 DEFRAGMENTATION_PARAMETERS = (
     "activedefrag", "active-defrag-ignore-bytes", "active-defrag-threshold-lower", "active-defrag-threshold-upper",
