@@ -448,14 +448,23 @@ cdef class Executor:
     # --- connections -------------------------------------------------------------------------------------------------
 
     cdef void register(self, Connection *connection) noexcept:
+        """Puts it into the list, the newest first: loops announce theirs nearly, not quite, in the order of arrival."""
+        cdef Connection *newer = NULL
+        cdef Connection *older = self.connections
         if connection.registered:
             return
+        while older != NULL and older.id > connection.id:
+            newer = older
+            older = older.next_client
         connection.registered = True
-        connection.next_client = self.connections
-        connection.previous_client = NULL
-        if self.connections != NULL:
-            self.connections.previous_client = connection
-        self.connections = connection
+        connection.previous_client = newer
+        connection.next_client = older
+        if newer != NULL:
+            newer.next_client = connection
+        else:
+            self.connections = connection
+        if older != NULL:
+            older.previous_client = connection
         self.connections_length += 1
 
     cdef int forget(self, Connection *connection) except -1:

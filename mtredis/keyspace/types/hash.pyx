@@ -25,7 +25,8 @@ from mtredis.keyspace.encoding.listpack cimport (
 from mtredis.keyspace.encoding.ordered cimport Cursor, cursor_item, cursor_key, cursor_next, ordered_first
 from mtredis.keyspace.encoding.timed cimport (
     KEEP_TIME, NO_TIME, TimedFields, timed_copy, timed_delete, timed_due, timed_expire, timed_free, timed_memory,
-    timed_new, timed_set, timed_set_time, triples_append, triples_due, triples_expire, triples_of, triples_set_time, triples_time,
+    timed_new, timed_set, timed_set_time, triples_append, triples_due, triples_expire, triples_of, triples_set_time,
+    triples_time,
 )
 from mtredis.keyspace.entry cimport (
     TYPE_HASH, Entry, entry_expire, entry_int, entry_is_expired, entry_is_int, entry_key, entry_value,
