@@ -243,10 +243,11 @@ class Server:
             (("locale-collate",), self._apply_locale),
             (("io-threads-mode",), self._apply_io_threads_mode),
             (("save", "stop-writes-on-bgsave-error"), self.gate_writes),
-            (("port", "bind"), self._listen_again),
+            (("port",), self._apply_port),
+            (("bind",), self._apply_bind),
         )
         for names, apply in follow:
-            if apply != self._listen_again:
+            if apply not in (self._apply_port, self._apply_bind):
                 apply()
             config.on_any_change(names, apply)
         self.shared.set_gate(admission.PROTECTED_GATE, config.enable_debug_command != "yes")
@@ -569,7 +570,13 @@ class Server:
         self._listeners = listeners.listen_tcp(config.bind, config.port, config.tcp_backlog) if config.port else []
         self._accept_from(self._listeners)
 
-    def _listen_again(self) -> None:
+    def _apply_port(self) -> None:
+        self._listen_again("Unable to listen on this port. Check server logs.")
+
+    def _apply_bind(self) -> None:
+        self._listen_again("Failed to bind to specified addresses.")
+
+    def _listen_again(self, refusal: str) -> None:
         """CONFIG SET port or bind: the new sockets replace the old ones, or the old ones are opened again."""
         before: list[tuple[str, int]] = [listener.getsockname()[:2] for listener in self._listeners]
         listeners.close_listeners(self._listeners)   # an address may be among the new ones, too
@@ -578,7 +585,7 @@ class Server:
         except ConfigError:
             self._listeners = [listeners.listen_address(host, port, self.config.tcp_backlog) for host, port in before]
             self._accept_from(self._listeners)
-            raise ConfigError("Unable to listen on this port. Check server logs.") from None
+            raise ConfigError(refusal) from None
 
     def _accept_from(self, sockets: list[socket.socket]) -> None:
         for listener in sockets:

@@ -15,6 +15,7 @@ cdef class SnapshotFile:
     cdef readonly str path
     cdef list aux
     cdef list functions
+    cdef bytes opening
     cdef int format
     cdef int usage
     cdef int key_delay
@@ -43,6 +44,7 @@ cdef class SnapshotFile:
     cdef int close(self) noexcept nogil
     cdef int failed(self) noexcept nogil
     cdef int put_head(self) except -1
+    cdef int put_rdb_head(self) except -2
     cdef int put_end(self) noexcept nogil
     cdef int put_snapshot(self) noexcept nogil
     cdef void leave_snapshot(self) noexcept nogil

@@ -31,6 +31,7 @@ from mtredis.keyspace.snapshot cimport (
     snapshot_next, snapshot_release,
 )
 from mtredis.lib.atomics cimport load_u8, load_u64, store_u64, store_u8
+from mtredis.lib.buffer cimport buffer_append
 from mtredis.errors import MtredisError
 
 cdef extern from "<unistd.h>" nogil:
@@ -81,14 +82,14 @@ class SaveError(MtredisError):
 cdef class SnapshotFile:
     """One file with all keys, named `path`; used once.
 
-    `format`: RDB (with `aux` fields and function libraries) or COMMANDS; `usage`: what is kept of the keys' use;
+    `format`: RDB (with `aux` fields and function libraries) or COMMANDS (after the bytes of `opening`); `usage`: what is kept of the keys' use;
     `sync_every`: bytes after which the kernel is asked to write (0: only at the end); `key_delay`: µs to wait after
     each key (below 0: after some), for tests; `keep_cache`: the file is read again soon.
     """
 
     def __cinit__(self, Keyspace keyspace not None, str path not None, *, int format=0, bint compress=True,
-                  bint checksum=True, aux=(), functions=(), int usage=0, uint64_t sync_every=4 << 20,
-                  int key_delay=0, bint keep_cache=False):
+                  bint checksum=True, aux=(), functions=(), bytes opening not None=b"", int usage=0,
+                  uint64_t sync_every=4 << 20, int key_delay=0, bint keep_cache=False):
         self.keyspace = keyspace
         self.core = keyspace.core
         self.path = path
@@ -96,6 +97,7 @@ cdef class SnapshotFile:
         self.checksum = checksum and format == 0
         self.aux = list(aux)
         self.functions = list(functions)
+        self.opening = opening
         self.usage = usage
         self.sync_every = sync_every
         self.key_delay = key_delay
@@ -249,19 +251,25 @@ cdef class SnapshotFile:
 
     cdef int put_head(self) except -1:
         """All that stands before the keys."""
+        cdef int code = 0
+        if self.format == 0:
+            code = self.put_rdb_head()
+        elif self.opening:
+            code = buffer_append(&self.out.buffer, PyBytes_AS_STRING(self.opening), PyBytes_GET_SIZE(self.opening))
+        if code:
+            raise SaveError("no memory for a snapshot")
+        return 0
+
+    cdef int put_rdb_head(self) except -2:
         cdef int code
         cdef bytes name, text
-        if self.format != 0:
-            return 0
         code = rdb_write_header(&self.out)
         for name, text in self.aux:
             code |= rdb_write_aux(&self.out, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), PyBytes_AS_STRING(text),
                                   PyBytes_GET_SIZE(text))
         for text in self.functions:
             code |= rdb_write_function(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-        if code:
-            raise SaveError("no memory for a snapshot")
-        return 0
+        return code
 
     cdef int put_end(self) noexcept nogil:
         return 0 if self.format != 0 or rdb_write_end(&self.out, self.checksum) == 0 else NO_MEMORY

@@ -372,3 +372,15 @@ def test_cut_off_logs_are_cut_back(damage: str, both: Any) -> None:
         place.ask("GET k", "GET n", "DBSIZE")
 
     both(scenario, **ON)
+
+
+def test_a_base_of_commands_begins_with_the_time(either: DurableServer) -> None:
+    with either.connect() as client:
+        for name, value in (("aof-use-rdb-preamble", "no"), ("aof-timestamp-enabled", "yes"), ("appendonly", "yes")):
+            assert client.command("CONFIG", "SET", name, value).data == b"OK"
+        either.wait_info(aof_rewrite_in_progress="0", aof_rewrite_scheduled="0")
+        client.command("SET", "k", "v")
+        client.command("BGREWRITEAOF")
+        either.wait_info(aof_rewrite_in_progress="0", aof_rewrite_scheduled="0")
+    base = next((either.data / "appendonlydir").glob("*.base.aof"))
+    assert re.fullmatch(rb"#TS:\d{10}\r\n\*2\r\n\$6\r\nSELECT\r\n\$1\r\n0\r\n\*3\r\n.*", base.read_bytes(), re.DOTALL)

@@ -212,7 +212,7 @@ _STATES = {
     "named": [("CLIENT", "SETNAME", "joe"), ("SELECT", "3")],
     "library": [("CLIENT", "SETINFO", "LIB-NAME", "lib"), ("CLIENT", "SETINFO", "LIB-VER", "1.0")],
     "multi": [("WATCH", "a", "b"), ("MULTI",), ("SET", "a", "1"), ("GET", "a")],
-    "subscribed": [("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "s")],
+    "subscribed": [("SUBSCRIBE", "a"), ("SUBSCRIBE", "b"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "s")],
     "no-evict-no-touch": [("CLIENT", "NO-EVICT", "on"), ("CLIENT", "NO-TOUCH", "on")],
     "resp3": [("HELLO", "3")],
     "error": [("GET",)],

@@ -1,6 +1,7 @@
 """The commands about the server itself against redis-server: CONFIG, COMMAND, INFO, SLOWLOG, LATENCY, MONITOR, ..."""
 
 import re
+import socket
 import time
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.conformance import test_aof
 from tests.support.differential import MODES, PLAIN_MODES, Pair, Script, commands_of, parametrize_scripts, same_shape
+from tests.support.durable import DurableServer
 from tests.support.resp import CLOSED, OK, Value
 from tests.support.servers import Server
 
@@ -651,3 +653,19 @@ _TESTED_BY_FUNCTIONS = {
 @parametrize_scripts({"shape": "COMMAND INFO get\nCOMMAND INFO config|get\nCOMMAND INFO get nosuch set"}, PLAIN_MODES)
 def test_command_info_shape(pair: Pair, script: Script, mode: str) -> None:
     pair.compare(script, mode, how={"command|info": lambda a, b: same_shape(a, b) or len(a.data) == len(b.data)})
+
+
+def test_addresses_that_cannot_be_had_are_refused_and_the_old_ones_stay(either: DurableServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refusal = b"ERR CONFIG SET failed (possibly related to argument '%b') - %b"
+        with either.connect() as client:
+            assert client.command("CONFIG", "SET", "bind", "999.999.999.999").data == refusal % (
+                b"bind", b"Failed to bind to specified addresses."
+            )  # fmt: skip
+            assert client.command("CONFIG", "SET", "port", port).data == refusal % (
+                b"port", b"Unable to listen on this port. Check server logs."
+            )  # fmt: skip
+        assert either.command("PING").data == b"PONG"

@@ -332,6 +332,7 @@ class AppendOnly:
         options = {
             "format": RDB if config.aof_use_rdb_preamble else COMMANDS,
             "aux": server.saver.aux(is_base=True),
+            "opening": b"#TS:%d\r\n" % time.time() if config.aof_timestamp_enabled else b"",
             "sync_every": SYNC_EVERY if config.aof_rewrite_incremental_fsync else 0,
         }
         file: SnapshotFile = server.saver.file(path, **options)
