@@ -82,9 +82,10 @@ class SaveError(MtredisError):
 cdef class SnapshotFile:
     """One file with all keys, named `path`; used once.
 
-    `format`: RDB (with `aux` fields and function libraries) or COMMANDS (after the bytes of `opening`); `usage`: what is kept of the keys' use;
-    `sync_every`: bytes after which the kernel is asked to write (0: only at the end); `key_delay`: µs to wait after
-    each key (below 0: after some), for tests; `keep_cache`: the file is read again soon.
+    `format`: RDB (with `aux` fields and function libraries) or COMMANDS (after the bytes of `opening`); `usage`:
+    what is kept of the keys' use; `sync_every`: bytes after which the kernel is asked to write (0: only at the
+    end); `key_delay`: µs to wait after each key (below 0: after some), for tests; `keep_cache`: the file is read
+    again soon.
     """
 
     def __cinit__(self, Keyspace keyspace not None, str path not None, *, int format=0, bint compress=True,
