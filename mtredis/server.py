@@ -62,8 +62,7 @@ DESCRIPTORS_PER_WORKER = 3
 SNAPSHOT_PATIENCE = 10.0    # seconds that the end of the server waits for an aborted snapshot to leave the disk
 SHUTDOWN_EXTENSION = 300    # seconds that systemd gives the last snapshot
 FOR_EVER = 1 << 62          # unix ms
-COMMANDS_OF_CALM = 1000     # executed since the last trim, or there is nothing new to give back
-WASTE_ALLOWED = 64 << 20    # bytes
+CALM = 100                  # commands a second
 ALARM_MIN = 256 << 10       # bytes
 HTTP_WORDS = {b"post", b"host:"}
 NATIVE_MICROSECONDS = 500     # a slow log threshold below this needs every command on the slow path
@@ -164,7 +163,6 @@ class Server:
         self.supervisor = systemd.Supervisor()
         self.exit_status = 0
         self._stopping = False
-        self._trimmed_at = (0, 0)   # unix ms, commands executed by then
         self.cron_paused = False
         self._next_watchdog = self._next_survey = 0.0
         self._watchdog = systemd.watchdog_interval()
@@ -471,18 +469,7 @@ class Server:
         self.aof.cron(now)
         self.saver.cron(now)
         self.defragmentation.cron()
-        self._trim(now)
-
-    def _trim(self, now: int) -> None:
-        """Gives memory that the allocator holds in vain back to the kernel: once when calm comes, else now and then."""
-        commands = self.dispatcher.commands
-        if commands - self._trimmed_at[1] < COMMANDS_OF_CALM:
-            return
-        is_calm = self.statistics.commands_rate.per_second < 100
-        is_wasteful = self.memory.unexplained() > self.memory.used() // 2 + WASTE_ALLOWED
-        if now - self._trimmed_at[0] >= (2_000 if is_calm else 60_000) and (is_calm or is_wasteful):
-            self._trimmed_at = (now, commands)
-            self.defragmentation.trim()
+        self.defragmentation.trim_if_due(self.dispatcher.commands, self.statistics.commands_rate.per_second < CALM)
 
     def _sample_memory(self, now: int) -> None:
         """RSS each time; what the clients hold once a second, for that visits every connection."""

@@ -6,7 +6,9 @@ Idea: fragmentation is what RSS holds above the estimate, in bytes and in percen
 pass has not been able to recover is not fragmentation (other threads' heaps, say), so it is taken off before the next
 one is considered. While a snapshot is under way, a pass waits.
 
-Without `activedefrag` only whole free pages are given back, now and then; MEMORY PURGE has a whole pass made.
+Without `activedefrag` only whole free pages are given back: now and then, when calm comes, and all the time while RSS
+makes keys go that `maxmemory` would let stay (`MemoryAccount.correction`). Those pages lie where values of another size
+were before, and nothing that is written now fits there. MEMORY PURGE has a whole pass made.
 
 Owner: the executor thread. Limit: where the heap is not glibc's, nothing moves, and `give_back` is all there is.
 """
@@ -27,6 +29,11 @@ TRIM_PERCENT = 10     # of the CPU, for giving pages back without moving anythin
 PURGE_PERCENT = 25
 BYTES_PER_FIELD = 16  # what active-defrag-max-scan-fields is taken for, as the size of a value says more about its cost
 BLOCKED_MS = 100
+TRIM_SECONDS = 60.0   # between two trims while commands go on, if there is much waste
+TRIM_SECONDS_PRESSED = 0.5
+TRIM_SECONDS_CALM = 2.0
+TRIM_COMMANDS = 1000  # executed since the last trim, or there is nothing new to give back
+WASTE_ALLOWED = 64 << 20   # bytes
 
 
 class Defragmentation:
@@ -45,6 +52,8 @@ class Defragmentation:
         self._unavoidable = 0     # bytes of fragmentation that the last pass has left
         self._began = 0.0
         self._total = 0.0         # seconds
+        self._trimmed_at = 0.0
+        self._trimmed_commands = 0   # executed by then
         # Hooks
         self.call_later: Callable[[int, Callable[[], object]], object]   # in so many ms, between two commands
         self.on_cycle: Callable[[int], object]   # µs that a step has taken
@@ -90,8 +99,20 @@ class Defragmentation:
         elif self.percent:
             self.percent = self._share = max(self.percent, wanted)
 
-    def trim(self) -> None:
-        """Whole free pages go back to the kernel soon; nothing moves."""
+    def trim_if_due(self, commands: int, is_calm: bool) -> None:
+        """Whole free pages go back to the kernel soon; nothing moves. `commands`: executed so far."""
+        if self._memory.correction:
+            pause = TRIM_SECONDS_PRESSED
+        elif is_calm:
+            pause = TRIM_SECONDS_CALM
+        elif self._memory.unexplained() > self._memory.used() // 2 + WASTE_ALLOWED:
+            pause = TRIM_SECONDS
+        else:
+            return
+        now = self._clock()
+        if now - self._trimmed_at < pause or commands - self._trimmed_commands < TRIM_COMMANDS:
+            return
+        self._trimmed_at, self._trimmed_commands = now, commands
         if not self.defragmenter.is_running:
             self._start(False, TRIM_PERCENT)
 

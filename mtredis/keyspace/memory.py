@@ -12,8 +12,9 @@ that much of RSS: it is memory that was freed and that the allocator keeps for w
 RSS alone, never by deleting, and at most to a quarter of the limit; it goes back slowly, so nothing swings.
 
 Limit: values many times larger than those they replace find no room in the holes that these leave; then RSS passes the
-limit, by half of it where keys go at random places and sizes come in phases (redis-server under the same load: by 1.2
-times the limit), until calm lets the allocator give pages back.
+limit for some seconds, by a third to two thirds of it where keys go at random places and sizes come in phases
+(redis-server under the same load: by its whole, and for longer), until the small ones are gone and their pages are
+given back (`executor/defragmentation`).
 
 Owner: the executor thread. Figures in bytes.
 """

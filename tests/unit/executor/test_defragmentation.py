@@ -1,6 +1,7 @@
 """When passes begin, what share of the CPU they get, and what is counted."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +43,7 @@ class FakeDefragmenter:
 class FakeMemory:
     rss = 0
     size = 1000 * MEGABYTE
+    correction = 0
 
     def used(self) -> int:
         return self.size
@@ -166,12 +168,48 @@ def test_nothing_moves_without_activedefrag_but_pages_are_given_back() -> None:
     rig.fragment(300)
     rig.policy.cron()
     assert rig.defragmenter.begun == []
-    rig.policy.trim()
-    rig.policy.trim()
+    rig.now = 60
+    rig.policy.trim_if_due(1000, is_calm=False)
+    rig.policy.trim_if_due(2000, is_calm=False)
     assert rig.defragmenter.begun == [False]
     assert rig.policy.statistics()["active_defrag_running"] == 0
     rig.run()
     assert rig.policy.statistics()["total_active_defrag_time"] == 0
+
+
+@pytest.mark.parametrize(("percent", "correction", "is_calm", "seconds"), [
+    (0, 0, False, None), (100, 0, False, 60), (0, 0, True, 2), (100, 0, True, 2), (30, MEGABYTE, False, 0.5),
+    (30, MEGABYTE, True, 0.5),
+])  # fmt: skip
+def test_pages_are_given_back_the_sooner_the_more_it_helps(
+    percent: int, correction: int, is_calm: bool, seconds: float | None
+) -> None:
+    rig = Rig(activedefrag=False)
+    rig.memory.correction = correction
+    rig.fragment(percent)
+    commands, begun = 0, []
+    for _ in range(1000):
+        rig.now += 0.125
+        commands += 1000
+        before = len(rig.defragmenter.begun)
+        rig.policy.trim_if_due(commands, is_calm)
+        if len(rig.defragmenter.begun) != before:
+            begun.append(rig.now)
+            rig.defragmenter.left = 3
+            rig.run()
+    pauses = [later - earlier for earlier, later in pairwise(begun)]
+    if seconds is None:
+        assert begun == []
+    else:
+        assert pauses
+        assert all(seconds <= pause < seconds + 0.25 for pause in pauses)
+
+
+def test_without_commands_there_is_nothing_new_to_give_back() -> None:
+    rig = Rig(activedefrag=False)
+    rig.now = 60
+    rig.policy.trim_if_due(999, is_calm=True)
+    assert rig.defragmenter.begun == []
 
 
 def test_switching_it_off_ends_a_pass() -> None:
