@@ -13,6 +13,7 @@ cdef struct Change:              # a collection and where it is
     Word word                    # its value: functions of the types change it here
     size_t memory                # bytes it held when the change began
     int64_t due                  # when its next part went then
+    uint64_t *size               # where its key was counted then
 
 cdef void change_open(Change *change, Core *core, Table *table, uint64_t hash, Entry *entry) noexcept nogil
 cdef void change_begin(Change *change) noexcept nogil

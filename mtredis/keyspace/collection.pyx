@@ -14,6 +14,7 @@ changed; a handle dies when its key is deleted, replaced or gets or loses a time
 `change_begin` nothing is good that was found in the value before: `change.word` may be a copy (but a stream's stays).
 """
 cimport cython
+from libc.stdint cimport uint64_t
 from mtredis.keyspace.core cimport SNAPSHOT_READS
 from mtredis.keyspace.directory cimport table_segment
 from mtredis.keyspace.due cimport due_move
@@ -21,6 +22,7 @@ from mtredis.keyspace.encoding.fields cimport Fields, fields_copy, fields_count,
 from mtredis.keyspace.encoding.intset cimport Intset, is_copy, is_count, is_free, is_memory
 from mtredis.keyspace.encoding.listpack cimport Listpack, lp_copy, lp_count, lp_free, lp_memory
 from mtredis.keyspace.entry cimport BUSY, entry_set_word, entry_word
+from mtredis.keyspace.sizes cimport size_of, sizes_move
 from mtredis.keyspace.snapshot cimport snapshot_claim, snapshot_detach
 from mtredis.keyspace.table cimport table_delete, table_write_lock, table_write_unlock
 from mtredis.keyspace.segment cimport Segment
@@ -46,7 +48,10 @@ cdef void change_begin(Change *change) noexcept nogil:
         snapshot_claim(change.table, table_segment(change.table, change.hash), change.entry)
     change.memory = value_memory(change.word)
     change.due = value_due(change.word)
-    if change.table != NULL and change.core.readers_active:
+    if change.table == NULL:
+        return
+    change.size = size_of(change.table, change.entry)
+    if change.core.readers_active:
         locked = table_write_lock(change.table, change.hash)
         change.entry.head |= BUSY
         table_write_unlock(locked)
@@ -79,6 +84,7 @@ cdef void change_end(Change *change) noexcept nogil:
     if locked == NULL or not value_is_empty(change.word):
         change.entry.head &= ~<unsigned int> BUSY
     table_write_unlock(locked)
+    sizes_move(change.size, size_of(change.table, change.entry))
 
 
 cdef void change_drop(Change *change, const char *key, size_t length) noexcept nogil:
@@ -88,6 +94,7 @@ cdef void change_drop(Change *change, const char *key, size_t length) noexcept n
     table_write_unlock(locked)
     change.table.used_memory += value_memory(change.word) - change.memory
     due_move(change.table, change.hash, change.due, value_due(change.word))
+    sizes_move(change.size, size_of(change.table, change.entry))
     table_delete(change.table, change.hash, key, length)
 
 
@@ -137,8 +144,8 @@ cdef void *copy_listpack(void *memory) noexcept nogil:
     return lp_copy(<Listpack *> memory)
 
 
-cdef bint is_empty_listpack(void *memory) noexcept nogil:
-    return lp_count(<Listpack *> memory) == 0
+cdef uint64_t count_listpack(void *memory) noexcept nogil:
+    return lp_count(<Listpack *> memory)
 
 
 cdef void free_intset(void *memory) noexcept nogil:
@@ -153,8 +160,8 @@ cdef void *copy_intset(void *memory) noexcept nogil:
     return is_copy(<Intset *> memory)
 
 
-cdef bint is_empty_intset(void *memory) noexcept nogil:
-    return is_count(<Intset *> memory) == 0
+cdef uint64_t count_intset(void *memory) noexcept nogil:
+    return is_count(<Intset *> memory)
 
 
 cdef void free_fields(void *memory) noexcept nogil:
@@ -169,10 +176,10 @@ cdef void *copy_fields(void *memory) noexcept nogil:
     return fields_copy(<Fields *> memory)
 
 
-cdef bint are_no_fields(void *memory) noexcept nogil:
-    return fields_count(<Fields *> memory) == 0
+cdef uint64_t count_fields(void *memory) noexcept nogil:
+    return fields_count(<Fields *> memory)
 
 
-register_encoding(IN_LISTPACK, b"listpack", free_listpack, listpack_memory, copy_listpack, is_empty_listpack)
-register_encoding(IN_INTSET, b"intset", free_intset, intset_memory, copy_intset, is_empty_intset)
-register_encoding(IN_FIELDS, b"hashtable", free_fields, memory_of_fields, copy_fields, are_no_fields)
+register_encoding(IN_LISTPACK, b"listpack", free_listpack, listpack_memory, copy_listpack, count_listpack)
+register_encoding(IN_INTSET, b"intset", free_intset, intset_memory, copy_intset, count_intset)
+register_encoding(IN_FIELDS, b"hashtable", free_fields, memory_of_fields, copy_fields, count_fields)

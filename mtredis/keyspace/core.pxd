@@ -38,6 +38,7 @@ cdef struct Table:
     int32_t captured_as    # which database it was then
     int64_t average_ttl    # ms, estimated by the active expiry; 0: unknown
     uint32_t depth_counts[48]
+    uint64_t *sizes        # keys by type and size; NULL: not counted, it is within a value (`sizes.pxd`)
     Ordered *due           # (when the next part of a value goes, hash of its key); NULL: no part does (`due.pyx`)
 
 cdef struct ReaderSlot:    # one cache line

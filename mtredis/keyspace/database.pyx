@@ -24,6 +24,7 @@ from mtredis.keyspace.entry cimport (
     entry_set_word, entry_string, entry_string_encoding, entry_string_length, entry_type, entry_word,
 )
 from mtredis.keyspace.segment cimport SEGMENT_CAPACITY, segment_entries
+from mtredis.keyspace.sizes cimport SIZE_BINS, SIZE_TYPES, sizes_begin
 from mtredis.keyspace.snapshot cimport snapshot_adopts
 from mtredis.keyspace.table cimport (
     NOT_INTEGER, OVERFLOW, SCAN_BATCH, SET_KEEP_TTL, SET_PLAIN, SET_RAW, TOO_LONG, WRONG_TYPE, core_free,
@@ -59,7 +60,7 @@ cdef class Keyspace:
             raise MemoryError
         for i in range(databases):
             self.core.tables[i] = table_new(self.core)
-            if self.core.tables[i] == NULL:
+            if self.core.tables[i] == NULL or not sizes_begin(self.core.tables[i]):
                 raise MemoryError
         self.databases = [Database(self, i) for i in range(databases)]
         self.expiry = ActiveExpiry()
@@ -189,7 +190,7 @@ cdef class Keyspace:
                 raise IndexError(index)
         for i in range(len(chosen)):
             dead.tables[i] = table_new(self.core)
-            if dead.tables[i] == NULL:
+            if dead.tables[i] == NULL or not sizes_begin(dead.tables[i]):
                 raise MemoryError
         version_begin(self.core)
         for i, index in enumerate(chosen):
@@ -302,6 +303,13 @@ cdef class Database:
     def timed(self):
         """How many keys hold values of which parts (a hash's fields) have a time to live."""
         return due_count(self.table())
+
+    def sizes(self, int type):
+        """How many keys of that type (TYPE_STRING to TYPE_HASH) are of size 0, 1, 2 to 3, 4 to 7, ...: 64 figures."""
+        cdef int i
+        if not 0 <= type < SIZE_TYPES:
+            raise ValueError("the sizes of this type are not counted")
+        return [self.table().sizes[type * SIZE_BINS + i] for i in range(SIZE_BINS)]
 
     @property
     def segments(self):

@@ -60,6 +60,7 @@ cdef void table_free(Table *table) noexcept nogil:
     free(table.directory)
     if table.due != NULL:
         ordered_free(table.due)
+    free(table.sizes)
     free(table)
 
 

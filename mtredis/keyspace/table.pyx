@@ -30,6 +30,7 @@ from mtredis.keyspace.segment cimport (
     ELSEWHERE, HOME_BUCKETS, SEGMENT_BUCKETS, SEGMENT_CAPACITY, TAKEN, Bucket, entry_hash, home_of, lowest_bit,
     prefetch, prefix_of, segment_find, segment_place, segment_remove,
 )
+from mtredis.keyspace.sizes cimport size_of, sizes_move
 from mtredis.keyspace.snapshot cimport snapshot_admit, snapshot_claim, snapshot_guards, snapshot_takes
 from mtredis.lib.atomics cimport fence, fence_acquire, load_pointer, load_u64, lock_byte, store_u64, unlock_byte
 from mtredis.lib.numbers cimport INTEGER_TEXT_SIZE, integer_from_text
@@ -127,6 +128,7 @@ cdef int insert(Table *table, uint64_t hash, Entry *entry) noexcept nogil:
     table.used_memory += entry_memory(entry)
     if entry_has_expire(entry):
         table.volatile_count += 1
+    sizes_move(NULL, size_of(table, entry))
     due_move(table, hash, -1, entry_due(entry))
     return 1
 
@@ -144,6 +146,7 @@ cdef void replace(Table *table, uint64_t hash, Entry **slot, Entry *fresh) noexc
     cdef bint is_taken = False
     table.used_memory += entry_memory(fresh) - entry_memory(old)
     count_volatile(table, hash, <int> entry_has_expire(fresh) - <int> entry_has_expire(old))
+    sizes_move(size_of(table, old), size_of(table, fresh))
     due_move(table, hash, entry_due(old), entry_due(fresh))
     locked = table_write_lock(table, hash)
     if locked != NULL:
@@ -178,6 +181,7 @@ cdef int store(Table *table, uint64_t hash, const char *key, size_t key_length, 
     cdef Entry *entry
     cdef Entry *fresh
     cdef size_t offset, length
+    cdef uint64_t *size
     cdef Segment *locked
     if key_length > LENGTH_MAX or value_length > LENGTH_MAX:
         return TOO_LONG
@@ -200,6 +204,7 @@ cdef int store(Table *table, uint64_t hash, const char *key, size_t key_length, 
     if (flags & TYPE_MASK) == TYPE_STRING and fits_in_place(entry, offset + key_length + value_length) \
             and not snapshot_guards(table, table_segment(table, hash), entry):
         count_volatile(table, hash, <int> (expire_at != -1) - <int> entry_has_expire(entry))
+        size = size_of(table, entry)
         locked = table_write_lock(table, hash)
         if offset != entry_key_offset(entry):
             memmove(<char *> entry + offset, <char *> entry + entry_key_offset(entry), key_length)
@@ -207,6 +212,7 @@ cdef int store(Table *table, uint64_t hash, const char *key, size_t key_length, 
         memcpy(<char *> entry + offset + key_length, value, value_length)
         entry_touch(table.core, entry, &table.core.random)
         table_write_unlock(locked)
+        sizes_move(size, size_of(table, entry))
         return 0
     fresh = entry_new(flags, entry_clock(entry), expire_at, key, key_length, value_length, 0)
     if fresh == NULL:
@@ -245,6 +251,7 @@ cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t ke
     """Adds to the number under the key; a missing key counts as 0."""
     cdef Entry *entry = table_find(table, hash, key, key_length)
     cdef int64_t value = 0
+    cdef uint64_t *size
     cdef size_t length
     cdef char *text
     cdef Segment *locked
@@ -263,10 +270,12 @@ cdef int table_increment(Table *table, uint64_t hash, const char *key, size_t ke
         return OVERFLOW
     value += delta
     if entry != NULL and entry_is_int(entry) and not snapshot_guards(table, table_segment(table, hash), entry):
+        size = size_of(table, entry)
         locked = table_write_lock(table, hash)
         entry_set_int(entry, value)
         entry_touch(table.core, entry, &table.core.random)
         table_write_unlock(locked)
+        sizes_move(size, size_of(table, entry))
     else:
         code = table_set_int(table, hash, key, key_length, value, -1, SET_KEEP_TTL)
         if code < 0:
@@ -333,6 +342,7 @@ cdef int extend(Table *table, uint64_t hash, Entry **slot, size_t old_length, si
     cdef Entry *entry = slot[0]
     cdef size_t head = entry_key_offset(entry) + entry_key_length(entry)
     cdef size_t usable = malloc_usable_size(entry)
+    cdef uint64_t *size
     cdef Segment *locked = table_write_lock(table, hash)
     if head + new_length > usable:
         entry = <Entry *> realloc(entry, head + new_length + spare(new_length))
@@ -341,9 +351,11 @@ cdef int extend(Table *table, uint64_t hash, Entry **slot, size_t old_length, si
             return NO_MEMORY
         slot[0] = entry
         table.used_memory += memory_of(entry) - (usable + 8)
+    size = size_of(table, entry)
     write_range(<char *> entry + head, old_length, offset, data, length)
     entry_set_value_length(entry, new_length)
     entry.head |= RAW
+    sizes_move(size, size_of(table, entry))
     entry_touch(table.core, entry, &table.core.random)
     table_write_unlock(locked)
     return 0
@@ -376,6 +388,7 @@ cdef Entry *take(Table *table, uint64_t hash, const char *key, size_t length, bi
     table.used_memory -= entry_memory(entry)
     if entry_has_expire(entry):
         table.volatile_count -= 1
+    sizes_move(size_of(table, entry), NULL)
     due_move(table, hash, entry_due(entry), -1)
     locked = table_write_lock(table, hash)
     segment_remove(segment, slot)

@@ -21,7 +21,7 @@ cdef struct EncodingTraits:
     void (*free)(void *memory) noexcept nogil            # any thread
     size_t (*memory)(void *memory) noexcept nogil        # bytes that malloc holds for it, its own included; O(1)
     void *(*copy)(void *memory) noexcept nogil           # a deep copy; NULL: no memory
-    bint (*is_empty)(void *memory) noexcept nogil        # O(1); NULL: it may stay when it is empty (streams)
+    uint64_t (*count)(void *memory) noexcept nogil       # elements or members; NULL: it may stay empty (streams)
     int64_t (*due)(void *memory) noexcept nogil          # unix ms at which a part of it goes, -1: none; NULL: never
 
 cdef struct Limits:              # up to where collections stay packed; the parameters of the same names
@@ -49,11 +49,12 @@ cdef inline void *word_memory(Word word) noexcept nogil:
 # Every encoding registers what can be done with any value, once, when its module is imported.
 cdef void register_encoding(int encoding, const char *name, void (*free)(void *) noexcept nogil,
                             size_t (*memory)(void *) noexcept nogil, void *(*copy)(void *) noexcept nogil,
-                            bint (*is_empty)(void *) noexcept nogil) noexcept
+                            uint64_t (*count)(void *) noexcept nogil) noexcept
 # Parts of values in this encoding (fields) can have times to live of their own; `due` tells the next, in O(1).
 cdef void register_due(int encoding, int64_t (*due)(void *) noexcept nogil) noexcept
 cdef const char *value_encoding(Word word) noexcept nogil
 cdef bint value_is_empty(Word word) noexcept nogil       # and its key must not stay
+cdef uint64_t value_count(Word word) noexcept nogil      # of a listpack: its elements; of a stream: 0
 cdef void value_free(Word word) noexcept nogil
 cdef size_t value_memory(Word word) noexcept nogil
 cdef Word value_copy(Word word) noexcept nogil           # 0: no memory

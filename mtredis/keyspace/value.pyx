@@ -14,13 +14,13 @@ cdef EncodingTraits traits[ENCODINGS]
 
 cdef void register_encoding(int encoding, const char *name, void (*free)(void *) noexcept nogil,
                             size_t (*memory)(void *) noexcept nogil, void *(*copy)(void *) noexcept nogil,
-                            bint (*is_empty)(void *) noexcept nogil) noexcept:
+                            uint64_t (*count)(void *) noexcept nogil) noexcept:
     """From now on there may be values in this encoding."""
     traits[encoding].name = name
     traits[encoding].free = free
     traits[encoding].memory = memory
     traits[encoding].copy = copy
-    traits[encoding].is_empty = is_empty
+    traits[encoding].count = count
 
 
 cdef void register_due(int encoding, int64_t (*due)(void *) noexcept nogil) noexcept:
@@ -36,7 +36,13 @@ cdef const char *value_encoding(Word word) noexcept nogil:
 cdef bint value_is_empty(Word word) noexcept nogil:
     """Whether nothing is left in a value that may not be empty."""
     cdef EncodingTraits *known = &traits[word_encoding(word)]
-    return known.is_empty != NULL and known.is_empty(word_memory(word))
+    return known.count != NULL and known.count(word_memory(word)) == 0
+
+
+cdef uint64_t value_count(Word word) noexcept nogil:
+    """The elements of a listpack, or what members any other value has; 0 of a stream."""
+    cdef EncodingTraits *known = &traits[word_encoding(word)]
+    return known.count(word_memory(word)) if known.count != NULL else 0
 
 
 cdef void value_free(Word word) noexcept nogil:

@@ -2,12 +2,12 @@
 
 Idea: a section is a function from a `Snapshot` to lines, declared with `@info_section`; order of declaration is that
 of output. A snapshot reads each part of the server at most once, and the connections in one pass over C memory, so INFO
-stays cheap with ten thousand clients. Fields about what this server does not have (replicas, persistence, scripts,
-modules) are there with the values of a Redis that does not use it either.
+stays cheap with ten thousand clients. Fields about what this server does not have (replicas, scripts, modules) are there
+with the values of a Redis that does not use it either.
 
 Owner: the executor thread. Fields of our own begin with `mtredis_`, `python_`, `gil_` or `io_threads_`.
-Limits: section keysizes stays empty (no size distribution is kept); the times of event loop rounds are the CPU time of
-the executor thread; allocator figures are glibc's, which do not see Python's own objects.
+Limits: the times of event loop rounds are the CPU time of the executor thread; allocator figures are glibc's, which do
+not see Python's own objects.
 """
 
 import os
@@ -31,6 +31,11 @@ type Line = tuple[str, object]
 type Section = Callable[["Snapshot"], Iterable[Line]]
 
 MEGABITS = 1024
+SIZE_DISTRIBUTIONS = (
+    "distrib_strings_sizes", "distrib_lists_items", "distrib_sets_items", "distrib_zsets_items", "distrib_hashes_items",
+)  # fmt: skip
+"""By the number of the type."""
+SIZE_UNITS = ("", "K", "M", "G", "T", "P", "E")
 _UNSAFE = str.maketrans("#:\n\r", "____")
 
 
@@ -457,8 +462,20 @@ def keyspace_lines(snapshot: Snapshot) -> Iterator[Line]:
 
 @info_section("Keysizes")
 def keysizes_lines(snapshot: Snapshot) -> Iterator[Line]:
-    """No distribution of sizes is kept."""
-    return iter(())
+    """How many keys of each type are how large, by powers of two."""
+    for db in map(snapshot.server.keyspace.__getitem__, range(len(snapshot.server.keyspace))):
+        for kind, name in enumerate(SIZE_DISTRIBUTIONS if len(db) else ()):
+            bins = [f"{_bin_label(number)}={count}" for number, count in enumerate(db.sizes(kind)) if count]
+            if bins:
+                yield f"db{db.index}_{name}", ",".join(bins)
+
+
+def _bin_label(number: int) -> str:
+    """The least size in a bin: 0, 1, 2, 4, ... 512, 1K, 2K, ..."""
+    if number == 0:
+        return "0"
+    unit, power = divmod(number - 1, 10)
+    return f"{1 << power}{SIZE_UNITS[unit]}"
 
 
 @info_section("Debug", default=False, listed=False)

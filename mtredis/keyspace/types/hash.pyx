@@ -341,16 +341,16 @@ cdef int64_t packed_due(void *memory) noexcept nogil:
     return triples_due(<Listpack *> memory)
 
 
-cdef bint is_empty_packed(void *memory) noexcept nogil:
-    return lp_count(<Listpack *> memory) == 0
+cdef uint64_t count_packed(void *memory) noexcept nogil:
+    return lp_count(<Listpack *> memory) // 3
 
 
-cdef bint is_empty_timed(void *memory) noexcept nogil:
-    return fields_count((<TimedFields *> memory).fields) == 0
+cdef uint64_t count_timed(void *memory) noexcept nogil:
+    return fields_count((<TimedFields *> memory).fields)
 
 
-register_encoding(IN_LISTPACK_EX, b"listpackex", free_packed, packed_memory, copy_packed, is_empty_packed)
-register_encoding(IN_HASHTABLE, b"hashtable", timed_free, timed_memory, timed_copy, is_empty_timed)
+register_encoding(IN_LISTPACK_EX, b"listpackex", free_packed, packed_memory, copy_packed, count_packed)
+register_encoding(IN_HASHTABLE, b"hashtable", timed_free, timed_memory, timed_copy, count_timed)
 register_due(IN_LISTPACK_EX, packed_due)
 register_due(IN_HASHTABLE, timed_due)
 

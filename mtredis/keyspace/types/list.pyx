@@ -521,8 +521,8 @@ cdef void *copy_quicklist(void *memory) noexcept nogil:
     return ql_copy(<Quicklist *> memory)
 
 
-cdef bint is_empty_quicklist(void *memory) noexcept nogil:
-    return (<Quicklist *> memory).count == 0
+cdef uint64_t count_quicklist(void *memory) noexcept nogil:
+    return (<Quicklist *> memory).count
 
 
-register_encoding(IN_QUICKLIST, b"quicklist", free_quicklist, quicklist_memory, copy_quicklist, is_empty_quicklist)
+register_encoding(IN_QUICKLIST, b"quicklist", free_quicklist, quicklist_memory, copy_quicklist, count_quicklist)

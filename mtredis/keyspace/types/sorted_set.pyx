@@ -609,8 +609,8 @@ cdef class SortedSet(Collection):
         return found
 
 
-cdef bint is_empty_ranking(void *memory) noexcept nogil:
-    return fields_count((<Ranking *> memory).members) == 0
+cdef uint64_t count_ranking(void *memory) noexcept nogil:
+    return fields_count((<Ranking *> memory).members)
 
 
-register_encoding(IN_SKIPLIST, b"skiplist", ranking_free, ranking_memory, ranking_copy, is_empty_ranking)
+register_encoding(IN_SKIPLIST, b"skiplist", ranking_free, ranking_memory, ranking_copy, count_ranking)
