@@ -2,9 +2,9 @@
 """How large the values of a database are: keys counted by type and by power of two, for INFO keysizes.
 
 Idea: a string is as large as its text is long, any other value as it has members; streams are not counted. Counting is
-exact at any moment: whoever changes a value looks where its entry is counted (`size_of`) before and afterwards. All ways
-into and out of a table (`table.pyx`) and all changes of a collection (`collection.pyx`) do. The tables within large
-values have no counts.
+exact at any moment: whoever changes a value looks where its entry is counted (`size_of`) before and afterwards. All
+ways into and out of a table (`table.pyx`) and all changes of a collection (`collection.pyx`) do. The tables within
+large values have no counts.
 
 Owner: the executor. Invariant: the sum of a type's counts is the number of its keys.
 """

@@ -2,8 +2,8 @@
 
 Idea: a section is a function from a `Snapshot` to lines, declared with `@info_section`; order of declaration is that
 of output. A snapshot reads each part of the server at most once, and the connections in one pass over C memory, so INFO
-stays cheap with ten thousand clients. Fields about what this server does not have (replicas, scripts, modules) are there
-with the values of a Redis that does not use it either.
+stays cheap with ten thousand clients. Fields about what this server does not have (replicas, scripts, modules) are
+there with the values of a Redis that does not use it either.
 
 Owner: the executor thread. Fields of our own begin with `mtredis_`, `python_`, `gil_` or `io_threads_`.
 Limits: the times of event loop rounds are the CPU time of the executor thread; allocator figures are glibc's, which do
