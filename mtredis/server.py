@@ -293,6 +293,8 @@ class Server:
     def _apply_packing(self) -> None:
         names = [name.replace("-", "_") for name in PACKING_PARAMETERS]
         self.keyspace.set_limits({name: getattr(self.config, name) for name in names})
+        if self.config.list_compress_depth:
+            log.warning("list-compress-depth has no effect: nodes of a list are never compressed in memory.")
 
     def _apply_observation(self) -> None:
         self.dispatcher.slow_threshold = self.slow_threshold()
@@ -718,6 +720,7 @@ def serve(config: Config) -> int:
     if config.daemonize and not supervisor.active:
         process.daemonize()
     process.check_tcp_backlog(config.tcp_backlog)
+    process.avoid_huge_pages(config.disable_thp)
     try:
         process.follow_maxclients(config, RESERVED_DESCRIPTORS + DESCRIPTORS_PER_WORKER * config.io_threads)
         process.OomScore(config).follow()

@@ -414,6 +414,13 @@ service(
     "Whether to set the kernel's oom_score_adj: relative to what it was, or to an absolute figure.",
 )
 service(
+    "disable-thp",
+    Boolean(),
+    True,
+    "Do without transparent huge pages where the kernel gives them to every process.",
+    mutable=False,
+)
+service(
     "oom-score-adj-values", OomScores(), (0, 200, 800), "The figures for a primary, a replica and a background child."
 )
 service(

@@ -1,4 +1,4 @@
-"""What the server asks of its process: background, pid file, limit of open files, out-of-memory score, log.
+"""What the server asks of its process: background, pid file, open files, out-of-memory score, size of pages, log.
 
 Idea: small functions over the operating system, each complete in itself; `__main__` and `server.py` call them in
 order.
@@ -6,6 +6,7 @@ Owner: the main thread, at start and at the end. `daemonize` must run before the
 threads. Texts of the log lines follow redis-server 8.0.
 """
 
+import ctypes
 import os
 import resource
 import sys
@@ -19,6 +20,7 @@ DEFAULT_PIDFILE = "/var/run/mtredis.pid"
 # Descriptors for everything that is no client: listeners, the workers' epoll and eventfd pairs, log and data files.
 RESERVED_DESCRIPTORS = 32
 _OOM_SCORE_ADJ = Path("/proc/self/oom_score_adj")
+_PR_SET_THP_DISABLE = 41   # <linux/prctl.h>
 
 
 def open_logs(config: Config) -> None:
@@ -143,6 +145,27 @@ def check_tcp_backlog(backlog: int, somaxconn: Path = Path("/proc/sys/net/core/s
             f"WARNING: The TCP backlog setting of {backlog} cannot be enforced because {somaxconn} "
             f"is set to the lower value of {limit}."
         )
+
+
+def avoid_huge_pages(is_wanted: bool, enabled: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> None:
+    """Where the kernel gives every process transparent huge pages, this one does without, or a warning is logged.
+
+    A page of 2 MB cannot go back while anything in it lives, so RSS would stay high where keys come and go.
+    """
+    try:
+        if "[always]" not in enabled.read_text():
+            return
+    except OSError:
+        log.debug(f"{enabled} cannot be read, so transparent huge pages are not looked for")
+        return
+    if is_wanted and ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, *map(ctypes.c_ulong, (1, 0, 0, 0))) == 0:
+        return
+    log.warning(
+        "WARNING You have Transparent Huge Pages (THP) support enabled in your kernel. This will create latency and "
+        f"memory usage issues. To fix this issue run the command 'echo madvise > {enabled}' as root, and add it to "
+        "your /etc/rc.local in order to retain the setting after a reboot. The server must be restarted after THP is "
+        "disabled (set to 'madvise' or 'never')."
+    )
 
 
 class OomScore:

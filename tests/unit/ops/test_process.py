@@ -149,6 +149,34 @@ def test_a_long_tcp_backlog_is_warned_about(tmp_path: Path, logged: LogFile) -> 
     assert logged.messages()[1].startswith(". ")
 
 
+_PAGES = """
+import sys
+from pathlib import Path
+from mtredis.ops import process
+process.avoid_huge_pages(sys.argv[2] == "yes", Path(sys.argv[1]))
+print(Path("/proc/self/status").read_text())
+"""
+
+
+@pytest.mark.parametrize(
+    ("enabled", "is_wanted", "remain", "is_warned"),
+    [("[always] madvise never", "yes", False, False), ("[always] madvise never", "no", True, True),
+     ("always [madvise] never", "yes", True, False), (None, "yes", True, False)],
+)  # fmt: skip
+def test_huge_pages_are_avoided(
+    tmp_path: Path, enabled: str | None, is_wanted: str, remain: bool, is_warned: bool
+) -> None:
+    path = tmp_path / "enabled"
+    if enabled is not None:
+        path.write_text(enabled + "\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _PAGES, str(path), is_wanted], capture_output=True, text=True, timeout=60, check=True
+    )
+    before = "THP_enabled:\t1" in Path("/proc/self/status").read_text()
+    assert ("THP_enabled:\t1" in done.stdout) == (remain and before)
+    assert ("Transparent Huge Pages" in done.stdout) == is_warned
+
+
 def test_oom_score(tmp_path: Path, logged: LogFile) -> None:
     path, config = tmp_path / "oom_score_adj", Config()
     path.write_text("-17\n")
