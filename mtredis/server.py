@@ -714,7 +714,7 @@ class Server:
 
 def serve(config: Config) -> int:
     """Runs a server until it is told to stop; the exit status."""
-    allocator.keep_buffers()
+    allocator.tune()
     process.open_logs(config)
     supervisor = systemd.supervise(config.supervised)
     if config.daemonize and not supervisor.active:

@@ -10,7 +10,8 @@ Without `activedefrag` only whole free pages are given back: now and then, when 
 makes keys go that `maxmemory` would let stay (`MemoryAccount.correction`). Those pages lie where values of another size
 were before, and nothing that is written now fits there. MEMORY PURGE has a whole pass made.
 
-Owner: the executor thread. Limit: where the heap is not glibc's, nothing moves, and `give_back` is all there is.
+Owner: the executor thread. Limits: where the heap is not glibc's, nothing moves, and `give_back` is all there is.
+malloc puts up to 10,000 free chunks in order in one call, so a step may take 3 to 6 ms.
 """
 
 import time

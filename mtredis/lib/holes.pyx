@@ -37,7 +37,7 @@ cdef enum:
     PAGE = 4096
     HEAD = 8                     # malloc's own bytes before a chunk
     CLOCK_EVERY = 16             # chunks between two looks at the clock
-    GATHER_EVERY = 256           # chunks freed until malloc is made to join small ones, lest that be one long step
+    SORT_EVERY = 256             # chunks freed until malloc is made to put them in order, lest that be one long step
     TRIES = 16                   # chunks asked for until one lies low
     ALIGNED_MORE = 32            # bytes that malloc asks for beside the alignment
     SORTED_AT_ONCE = 10000 * 64  # malloc puts that many freed chunks in order per call; so many bytes hold no more
@@ -162,10 +162,10 @@ cdef inline void *unlink(void **list) noexcept nogil:
     return chunk
 
 
-cdef inline void gather(uint64_t *freed) noexcept nogil:
-    """Has malloc join the small chunks freed lately, every now and then (it does when asked for a large one)."""
+cdef inline void sort_freed(uint64_t *freed) noexcept nogil:
+    """Has malloc put in order what was freed lately, every now and then (it does when asked for a large one)."""
     freed[0] += 1
-    if freed[0] % GATHER_EVERY == 0:
+    if freed[0] % SORT_EVERY == 0:
         ask_for(2048)
 
 
@@ -182,7 +182,7 @@ cdef bint holes_split(Holes *holes, void **rest, int64_t deadline) noexcept nogi
             holes.low_bytes += size
             holes.held_chunks -= 1
             free(chunk)
-            gather(&count)
+            sort_freed(&count)
         else:
             (<void **> chunk)[0] = rest[0]
             rest[0] = chunk
@@ -209,7 +209,7 @@ cdef bint holes_release(Holes *holes, int64_t deadline) noexcept nogil:
         holes.held_bytes -= malloc_usable_size(chunk) + HEAD
         holes.held_chunks -= 1
         free(chunk)
-        gather(&count)
+        sort_freed(&count)
         if count % CLOCK_EVERY == 0 and monotonic_us() >= deadline:
             return False
     return True
