@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.stress.test_threads import SECONDS
-from tests.support.core import Core, receive_exactly
+from tests.support.core import Core, receive_exactly, until
 from tests.support.resp import encode
 
 pytestmark = [pytest.mark.stress, pytest.mark.mtredis_only]
@@ -108,7 +108,5 @@ def test_connections_that_are_killed_as_they_come(core: Core) -> None:
 
     run_all([come, come, kill, stay])
     assert came and killed
-    deadline = time.monotonic() + 20
-    while core.statistics("connections") != len(steady) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert core.statistics("connections") == core.executor.connections_count == len(steady)
+    until(lambda: core.statistics("connections") == len(steady), "the loops have forgotten the others")
+    until(lambda: core.on_executor(lambda: core.executor.connections_count) == len(steady), "the executor, too")
