@@ -11,7 +11,6 @@ Run: `python -m bench.defragmentation [--keys 5000000] [--check] [--save FOLDER]
 """
 
 import argparse
-import json
 import multiprocessing
 import random
 import socket
@@ -27,6 +26,7 @@ from pathlib import Path
 from bench.cases import encode
 from bench.contenders import HOST, Contender, Server, mtredis, redis
 from bench.memory_truth import MEBIBYTE, Session
+from bench.report import save_table
 
 KEPT = 10               # one key in so many
 PIPELINE = 200
@@ -199,9 +199,8 @@ def main() -> int:
     print(table(found))
     if arguments.save:
         figures = [asdict(each) | {"times_fresh": round(each.times_fresh, 3)} for each in found]
-        (arguments.save / "defragmentation.json").write_text(json.dumps(figures, indent=1) + "\n")
-        title = f"# Defragmentation, {arguments.keys:,} keys\n\nBy `python -m bench.defragmentation`."
-        (arguments.save / "defragmentation.md").write_text(f"{title}\n\n{table(found)}\n")
+        title = f"Defragmentation, {arguments.keys:,} keys"
+        save_table(arguments.save, "defragmentation", title, table(found), figures)
     return 1 if arguments.check and found[0].times_fresh > LIMIT else 0
 
 

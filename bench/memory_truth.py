@@ -10,7 +10,6 @@ Limits: what one large pipeline leaves in buffers counts in RSS (it is a few MB 
 """
 
 import argparse
-import json
 import socket
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import hiredis
 from bench.cases import encode
 from bench.contenders import HOST, Contender, Server, mtredis, redis
 from bench.faults import BenchFault
+from bench.report import save_table
 
 TOLERANCE = 0.10
 PIPELINE = 50
@@ -217,9 +217,8 @@ def main() -> int:
     print(table(found))
     if arguments.save:
         figures = [asdict(each) | {"ratio": round(each.ratio, 4)} for each in found]
-        (arguments.save / "memory_truth.json").write_text(json.dumps(figures, indent=1) + "\n")
-        title = f"# used_memory beside RSS (scale {arguments.scale:g})\n\nBy `python -m bench.memory_truth`."
-        (arguments.save / "memory_truth.md").write_text(f"{title}\n\n{table(found)}\n")
+        title = f"used_memory beside RSS (scale {arguments.scale:g})"
+        save_table(arguments.save, "memory_truth", title, table(found), figures)
     untrue = [each.dataset for each in found if each.contender.startswith("mtredis") and not each.is_true]
     print("more than 10 % off: " + "; ".join(untrue) if untrue else "everywhere within 10 %")
     return 1 if untrue and arguments.check else 0

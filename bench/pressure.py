@@ -10,7 +10,6 @@ Run: `python -m bench.pressure [--check] [--limit MEGABYTES] [--seconds N] [--sa
 """
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from bench.cases import encode
 from bench.contenders import Contender, Server, mtredis, redis
 from bench.memory_truth import MEBIBYTE, REST_SECONDS, Session
+from bench.report import save_table
 
 STEADY_MAX = 1.15
 MIXED = (20, 100, 400, 1000, 4000)            # bytes per value
@@ -123,9 +123,8 @@ def main() -> int:
     print(table(*found))
     if arguments.save:
         figures = [asdict(each) for each in found[0] + found[1]]
-        (arguments.save / "pressure.json").write_text(json.dumps(figures, indent=1) + "\n")
-        title = f"# RSS above the base, as a share of maxmemory ({arguments.limit} MB)\n\nBy `python -m bench.pressure`"
-        (arguments.save / "pressure.md").write_text(f"{title}.\n\n{table(*found)}\n")
+        title = f"RSS above the base, as a share of maxmemory ({arguments.limit} MB)"
+        save_table(arguments.save, "pressure", title, table(*found), figures)
     return 1 if arguments.check and found[0][0].worst > STEADY_MAX else 0
 
 

@@ -130,7 +130,13 @@ def document(
     }
 
 
-def write_json(path: Path, contents: dict[str, Any]) -> None:
+def save_table(folder: Path, bench: str, title: str, text: str, figures: list[dict[str, Any]]) -> None:
+    """`bench.md`, a table under its title and the command that made it, and `bench.json`, its figures."""
+    write_json(folder / f"{bench}.json", figures)
+    (folder / f"{bench}.md").write_text(f"# {title}\n\nBy `python -m bench.{bench}`.\n\n{text}\n")
+
+
+def write_json(path: Path, contents: dict[str, Any] | list[dict[str, Any]]) -> None:
     """The file holds the contents; what was there before is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

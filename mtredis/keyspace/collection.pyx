@@ -21,8 +21,8 @@ from mtredis.keyspace.due cimport due_move
 from mtredis.keyspace.encoding.fields cimport Fields, fields_copy, fields_count, fields_free, fields_memory
 from mtredis.keyspace.encoding.intset cimport Intset, is_copy, is_count, is_free, is_memory
 from mtredis.keyspace.encoding.listpack cimport Listpack, lp_copy, lp_count, lp_free, lp_memory
-from mtredis.keyspace.entry cimport BUSY, entry_set_word, entry_word
-from mtredis.keyspace.sizes cimport size_of, sizes_move
+from mtredis.keyspace.entry cimport BUSY, entry_set_word, entry_type, entry_word
+from mtredis.keyspace.sizes cimport size_of_value, sizes_move
 from mtredis.keyspace.snapshot cimport snapshot_claim, snapshot_detach
 from mtredis.keyspace.table cimport table_delete, table_write_lock, table_write_unlock
 from mtredis.keyspace.segment cimport Segment
@@ -44,13 +44,13 @@ cdef void change_open(Change *change, Core *core, Table *table, uint64_t hash, E
 cdef void change_begin(Change *change) noexcept nogil:
     """From now on no reader looks at the value."""
     cdef Segment *locked
-    if change.table != NULL and change.core.readers_active & SNAPSHOT_READS:
+    if change.table == NULL:
+        return
+    if change.core.readers_active & SNAPSHOT_READS:
         snapshot_claim(change.table, table_segment(change.table, change.hash), change.entry)
     change.memory = value_memory(change.word)
     change.due = value_due(change.word)
-    if change.table == NULL:
-        return
-    change.size = size_of(change.table, change.entry)
+    change.size = size_of_value(change.table, entry_type(change.entry), change.word)
     if change.core.readers_active:
         locked = table_write_lock(change.table, change.hash)
         change.entry.head |= BUSY
@@ -72,19 +72,24 @@ cdef void change_detach(Change *change) noexcept nogil:
     change.word = word
 
 
+cdef inline void account(Change *change) noexcept nogil:
+    """The table knows what the change has made of the value: its memory, when a part of it goes, its size."""
+    change.table.used_memory += value_memory(change.word) - change.memory
+    due_move(change.table, change.hash, change.due, value_due(change.word))
+    sizes_move(change.size, size_of_value(change.table, entry_type(change.entry), change.word))
+
+
 cdef void change_end(Change *change) noexcept nogil:
     """What is in `change.word` is the value, for readers too; an empty one stays hidden until its key is deleted."""
     cdef Segment *locked
     if change.table == NULL:
         return
-    change.table.used_memory += value_memory(change.word) - change.memory
-    due_move(change.table, change.hash, change.due, value_due(change.word))
+    account(change)
     locked = table_write_lock(change.table, change.hash)
     entry_set_word(change.entry, change.word)
     if locked == NULL or not value_is_empty(change.word):
         change.entry.head &= ~<unsigned int> BUSY
     table_write_unlock(locked)
-    sizes_move(change.size, size_of(change.table, change.entry))
 
 
 cdef void change_drop(Change *change, const char *key, size_t length) noexcept nogil:
@@ -92,9 +97,7 @@ cdef void change_drop(Change *change, const char *key, size_t length) noexcept n
     cdef Segment *locked = table_write_lock(change.table, change.hash)
     entry_set_word(change.entry, change.word)
     table_write_unlock(locked)
-    change.table.used_memory += value_memory(change.word) - change.memory
-    due_move(change.table, change.hash, change.due, value_due(change.word))
-    sizes_move(change.size, size_of(change.table, change.entry))
+    account(change)
     table_delete(change.table, change.hash, key, length)
 
 

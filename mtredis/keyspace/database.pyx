@@ -45,6 +45,17 @@ cdef int SLOT_MEMORY = 9             # of a segment: a pointer and a tag
 cdef int RANDOM_EXPIRED_MAX = 100    # draws of expired keys that may not be deleted
 
 
+cdef Table *new_table(Core *core) except NULL:
+    """The table of an empty database, which counts its keys by size."""
+    cdef Table *table = table_new(core)
+    if table == NULL:
+        raise MemoryError
+    if not sizes_begin(table):
+        table_free(table)
+        raise MemoryError
+    return table
+
+
 cdef class Keyspace:
     """All databases. `hash_key` (16 bytes) and `seed` are drawn at random unless a test gives them."""
 
@@ -59,9 +70,7 @@ cdef class Keyspace:
         if self.core == NULL:
             raise MemoryError
         for i in range(databases):
-            self.core.tables[i] = table_new(self.core)
-            if self.core.tables[i] == NULL or not sizes_begin(self.core.tables[i]):
-                raise MemoryError
+            self.core.tables[i] = new_table(self.core)
         self.databases = [Database(self, i) for i in range(databases)]
         self.expiry = ActiveExpiry()
         self.active_expire = True
@@ -189,9 +198,7 @@ cdef class Keyspace:
             if not 0 <= index < self.core.databases:
                 raise IndexError(index)
         for i in range(len(chosen)):
-            dead.tables[i] = table_new(self.core)
-            if dead.tables[i] == NULL or not sizes_begin(dead.tables[i]):
-                raise MemoryError
+            dead.tables[i] = new_table(self.core)
         version_begin(self.core)
         for i, index in enumerate(chosen):
             table = dead.tables[i]

@@ -15,9 +15,7 @@ from mtredis.keyspace.entry cimport (
     TYPE_HASH, TYPE_SORTED_SET, TYPE_STRING, Entry, entry_int, entry_is_int, entry_type, entry_value_length, entry_word,
 )
 from mtredis.keyspace.value cimport IN_LISTPACK, Word, value_count, word_encoding
-
-cdef extern from *:
-    int leading_zeros "__builtin_clzll"(uint64_t value) noexcept nogil
+from mtredis.lib.bits cimport leading_zeros
 
 cdef enum:
     SIZE_TYPES = 5         # TYPE_STRING to TYPE_HASH
@@ -53,19 +51,21 @@ cdef inline uint64_t members_of(int type, Word word) noexcept nogil:
         return count // 2
     return count
 
-cdef inline uint64_t *size_of(Table *table, Entry *entry) noexcept nogil:
-    """Where keys like this one are counted; NULL: nowhere."""
-    cdef int type = entry_type(entry)
-    cdef int bin
+cdef inline uint64_t *size_of_value(Table *table, int type, Word word) noexcept nogil:
+    """Where keys with such a value, which is no string, are counted; NULL: nowhere."""
     if table.sizes == NULL or type > TYPE_HASH:
         return NULL
-    if type != TYPE_STRING:
-        bin = bin_of(members_of(type, entry_word(entry)))
-    elif entry_is_int(entry):
-        bin = bin_of_integer(entry_int(entry))
-    else:
-        bin = bin_of(entry_value_length(entry))
-    return &table.sizes[type * SIZE_BINS + bin]
+    return &table.sizes[type * SIZE_BINS + bin_of(members_of(type, word))]
+
+cdef inline uint64_t *size_of(Table *table, Entry *entry) noexcept nogil:
+    """Where keys like this one are counted; NULL: nowhere."""
+    if entry_type(entry) != TYPE_STRING:
+        return size_of_value(table, entry_type(entry), entry_word(entry))
+    if table.sizes == NULL:
+        return NULL
+    if entry_is_int(entry):
+        return &table.sizes[bin_of_integer(entry_int(entry))]
+    return &table.sizes[bin_of(entry_value_length(entry))]
 
 cdef inline void sizes_move(uint64_t *before, uint64_t *after) noexcept nogil:
     """A key that was counted in one place is counted in the other; NULL: it was not there, or is there no more."""

@@ -11,6 +11,7 @@ Owner: none; pure functions that need no thread state. The table of powers is ma
 """
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
+from mtredis.lib.bits cimport leading_zeros
 
 cdef extern from *:
     """
@@ -18,10 +19,8 @@ cdef extern from *:
     {
         return (unsigned long long) (((unsigned __int128) a * b + ((unsigned __int128) 1 << 63)) >> 64);
     }
-    #define mt_leading_zeros(x) __builtin_clzll(x)
     """
     uint64_t multiply_high "mt_multiply_high"(uint64_t a, uint64_t b) noexcept nogil      # rounded to nearest
-    int leading_zeros "mt_leading_zeros"(uint64_t x) noexcept nogil                       # x is not 0
 
 cdef enum:
     POWERS = 87

@@ -2,6 +2,7 @@
 """The command table in C memory: see `table.pyx`."""
 from cpython.ref cimport PyObject
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from mtredis.lib.bits cimport leading_zeros
 
 cdef enum:
     COMMAND_NAME_SIZE = 40
@@ -118,9 +119,6 @@ cdef struct CommandEntry:
 cdef CommandEntry *command_lookup(const char *name, size_t length) noexcept nogil
 cdef CommandEntry *command_at(int index) noexcept nogil
 cdef int command_count() noexcept nogil
-
-cdef extern from *:
-    int leading_zeros "__builtin_clzll"(uint64_t value) nogil
 
 cdef inline int histogram_bucket(int64_t microseconds) noexcept nogil:
     """The bucket of a duration: octaves from 129 ns on, divided by eight; above 1 s all is one."""

@@ -12,14 +12,13 @@ import mmap
 import os
 import shutil
 import struct
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
 
-from tests.support.oracle import unavailable
+from tests.support import preload
 
 _SOURCE = Path(__file__).with_name("disk_shim.c")
 _CONTROL = struct.Struct("=q8i3q128s")
@@ -70,14 +69,7 @@ class Record:
 @cache
 def library() -> Path:
     """The compiled shim; skips the test where there is no compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        unavailable("no C compiler (cc, gcc) to build the shim with that watches system calls")
-    assert compiler is not None
-    target = Path(tempfile.mkdtemp(prefix="mtr-shim-")) / "shim.so"
-    command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(target), str(_SOURCE), "-ldl", "-lpthread"]
-    subprocess.run(command, check=True, timeout=60)
-    return target
+    return preload.build(_SOURCE, Path(tempfile.mkdtemp(prefix="mtr-shim-")), "-O2", "-ldl", "-lpthread")
 
 
 class Control:

@@ -26,6 +26,7 @@ from mtredis.registry.command import LOADING, SENTINEL, STALE, command
 
 if TYPE_CHECKING:
     from mtredis.executor.context import Context
+    from mtredis.keyspace.database import Database
 
 type Line = tuple[str, object]
 type Section = Callable[["Snapshot"], Iterable[Line]]
@@ -455,19 +456,24 @@ def cluster_lines(snapshot: Snapshot) -> Iterator[Line]:
 @info_section("Keyspace")
 def keyspace_lines(snapshot: Snapshot) -> Iterator[Line]:
     """The databases that have keys."""
-    for db in map(snapshot.server.keyspace.__getitem__, range(len(snapshot.server.keyspace))):
-        if len(db):
-            yield f"db{db.index}", f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl},subexpiry={db.timed}"
+    for db in _databases(snapshot):
+        yield f"db{db.index}", f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl},subexpiry={db.timed}"
 
 
 @info_section("Keysizes")
 def keysizes_lines(snapshot: Snapshot) -> Iterator[Line]:
     """How many keys of each type are how large, by powers of two."""
-    for db in map(snapshot.server.keyspace.__getitem__, range(len(snapshot.server.keyspace))):
-        for kind, name in enumerate(SIZE_DISTRIBUTIONS if len(db) else ()):
+    for db in _databases(snapshot):
+        for kind, name in enumerate(SIZE_DISTRIBUTIONS):
             bins = [f"{_bin_label(number)}={count}" for number, count in enumerate(db.sizes(kind)) if count]
             if bins:
                 yield f"db{db.index}_{name}", ",".join(bins)
+
+
+def _databases(snapshot: Snapshot) -> Iterator["Database"]:
+    """Those that have keys."""
+    keyspace = snapshot.server.keyspace
+    return filter(len, map(keyspace.__getitem__, range(len(keyspace))))
 
 
 def _bin_label(number: int) -> str:

@@ -7,7 +7,6 @@ Limits: needs a C compiler and glibc, whose functions the substitutes call.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mtredis.lib import allocator
-from tests.support.oracle import unavailable
+from tests.support import preload
 
 SUBSTITUTES = r"""
 #include <stddef.h>
@@ -101,12 +100,9 @@ for fill in (add_members, add_fields, add_timed_fields, add_ranked):
 @pytest.mark.skipif("MTREDIS_ASAN" in os.environ, reason="the sanitizer has a malloc of its own")
 @pytest.mark.skipif(allocator.NAME != "glibc", reason="the substitutes call glibc's functions")
 def test_out_of_memory_at_any_point(tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        unavailable("no C compiler (cc, gcc) to build the substitutes for malloc with")
-    source, library = tmp_path / "failing.c", tmp_path / "failing.so"
+    source = tmp_path / "failing.c"
     source.write_text(SUBSTITUTES)
-    subprocess.run([compiler, "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
+    library = preload.build(source, tmp_path, "-O1", "-fno-builtin")
     environment = os.environ | {"LD_PRELOAD": str(library)}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
